@@ -1,1 +1,20 @@
-fn main() {}
+//! The Kubesmith provider: clusters on Proxmox VE, their addresses, and the ledger these are kept in.
+//!
+//! Terraform starts this program and speaks to it over the plugin protocol.
+
+use std::process::ExitCode;
+
+mod diagnose;
+mod ip_lease;
+mod ip_pool;
+mod ledger;
+mod machine;
+mod provider;
+mod stamp;
+
+/// The provider's address in a configuration's `required_providers`.
+const ADDRESS: &str = "registry.terraform.io/kubesmith/kubesmith";
+
+fn main() -> ExitCode {
+    kubesmith_tfplugin::serve(ADDRESS, provider::Kubesmith)
+}

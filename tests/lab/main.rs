@@ -1,1 +1,83 @@
-fn main() {}
+//! `kubesmith-lab`: the simulated datacentre from the command line.
+
+use clap::{Parser, Subcommand};
+use kubesmith_lab::{bench, demo, host, serve};
+
+#[derive(Parser)]
+#[command(
+    name = "kubesmith-lab",
+    version,
+    about = "A simulated Proxmox datacentre on this machine"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build a cluster in the lab from nothing, show it, and take it away again.
+    Demo(demo::Options),
+    /// Measure the speed that we hold ourselves to; fails when a bound is missed.
+    Bench(bench::Options),
+    /// Install what the lab and the tests need and this machine lacks.
+    Prepare {
+        /// Also what the lints need.
+        #[arg(long)]
+        lint: bool,
+    },
+    /// Print the path of a program that the lab provides: `ansible-playbook`, `ansible-lint` or `kubectl`.
+    Tool {
+        /// Its name.
+        name: String,
+    },
+    /// Serve a lab until stdin closes or SIGTERM; prints one JSON line when it is ready.
+    Serve(serve::Options),
+    /// Open a shell inside a running lab's network.
+    Shell(serve::Named),
+    /// Remove what a lab that was killed left behind.
+    Down(serve::Named),
+}
+
+fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
+        )
+        .init();
+    match Arguments::parse().command {
+        Command::Demo(options) => runtime()?.block_on(demo::run(options)),
+        Command::Bench(options) => runtime()?.block_on(bench::run(options)),
+        Command::Prepare { lint } => runtime()?.block_on(prepare(lint)),
+        Command::Tool { name } => runtime()?.block_on(tool(&name)),
+        Command::Serve(options) => serve::run(options),
+        Command::Shell(named) => serve::shell(&named),
+        Command::Down(named) => serve::down(&named),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+async fn prepare(lint: bool) -> anyhow::Result<()> {
+    host::prepare().await?;
+    tool("ansible-playbook").await?;
+    tool("kubectl").await?;
+    if lint { tool("ansible-lint").await } else { Ok(()) }
+}
+
+async fn tool(name: &str) -> anyhow::Result<()> {
+    let cache = host::cache_dir();
+    let path = match name {
+        "ansible-playbook" => host::ansible_playbook(&cache).await?,
+        "ansible-lint" => host::ansible_lint(&cache).await?,
+        "kubectl" => host::kubectl().await?,
+        _ => {
+            anyhow::bail!("the lab provides ansible-playbook, ansible-lint and kubectl, not {name}")
+        }
+    };
+    demo::say(path.display());
+    Ok(())
+}

@@ -1,1 +1,28 @@
-//! TODO
+//! Typed client for the part of the Proxmox VE API that provisioning needs.
+//!
+//! One request function ([`Client`]), one error ([`Error`], whose [`Class`] says what the caller may do next), tasks that are
+//! awaited by their [`Upid`], and below them the calls themselves. It decides nothing: whether a machine is ours, whether to
+//! retry an unknown outcome, and in which order things happen is the caller's business.
+
+mod client;
+mod cluster;
+mod error;
+mod firewall;
+mod retry;
+mod task;
+mod tls;
+mod token;
+mod vm;
+mod vm_config;
+mod wire;
+
+pub use client::{Client, Options, Permit};
+pub use cluster::{Node, Permissions, Pool, Storage, Version, VmResource};
+pub use error::{Class, Error, Refusal};
+pub use firewall::{IpSet, IpSetInfo, IpSetRow};
+pub use retry::{Deadline, retry};
+pub use task::{InvalidUpid, TaskOutcome, Upid};
+pub use tls::{Fingerprint, InvalidFingerprint, Trust};
+pub use token::{ApiToken, InvalidToken};
+pub use vm::{CloneVm, CreateVm, DestroyDisks, VmStatus};
+pub use vm_config::{ConfigUpdate, Disk, IpConfig, Net, VmConfig};

@@ -1,1 +1,33 @@
-//! derive
+//! `#[derive(Model)]` for `kubesmith-tfplugin`: one struct is schema, documentation and codec.
+//!
+//! What Terraform would refuse when it loads the schema does not compile here.
+
+mod container;
+mod expand;
+mod field;
+
+use proc_macro::TokenStream;
+
+/// Makes a struct a Terraform object: the provider block, a resource, or a nested object.
+///
+/// On the struct: `#[tf(type_name = "x_y")]` for a resource, with `version = 1` and
+/// `timeouts(create = "30m", read = .., update = .., delete = "10m")` where wanted;
+/// `#[tf(computed)]` for a nested object that only the provider writes (its fields then need no
+/// `#[tf]`). Doc comments are the descriptions, and every attribute needs one.
+///
+/// On a field, exactly one of
+/// - `required`: the type is plain;
+/// - `optional`: the type is `Option`, or `Value` together with `computed`;
+/// - `computed`: the type is `Value`;
+/// - `default = expr`: optional, and this when nothing is written; the type is plain. A string
+///   literal is taken as written, anything else must have the field's type;
+///
+/// and any of `replace` (a change needs a new object), `keep` (a computed value stays when
+/// something else changes), `not_null` (a computed value will not be null, and the plan may rely
+/// on it), `sensitive`, `validate = f` (`fn(&T) -> Result<(), impl Display>`, `T` without
+/// `Option` and `Value`), `deprecated = "why"`, `name = "hcl_name"`.
+#[proc_macro_derive(Model, attributes(tf))]
+pub fn derive_model(input: TokenStream) -> TokenStream {
+    let input = syn::parse_macro_input!(input as syn::DeriveInput);
+    expand::model(&input).unwrap_or_else(|fault| fault.to_compile_error()).into()
+}

@@ -1,0 +1,3 @@
+//! Runs playbooks
+mod inventory;
+mod vars;

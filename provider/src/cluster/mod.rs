@@ -1,0 +1,5 @@
+//! `kubesmith_cluster`
+mod placement;
+mod plan;
+mod step;
+mod target;

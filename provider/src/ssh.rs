@@ -1,0 +1,145 @@
+//! A cluster's SSH key pair, and the pinned host keys of its machines.
+//!
+//! One Ed25519 key pair a cluster. Host keys are pinned at first contact, within the create, and
+//! checked strictly ever after.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use kubesmith_spec::Nonce;
+use sha2::{Digest, Sha256};
+use ssh_key::private::{Ed25519Keypair, KeypairData};
+use ssh_key::{LineEnding, PrivateKey, PublicKey};
+use zeroize::Zeroizing;
+
+/// The key pair with which a cluster's machines are entered.
+pub struct KeyPair {
+    private: PrivateKey,
+}
+
+/// A private key that cannot be used. Never shows the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not an unencrypted Ed25519 private key in OpenSSH format")]
+pub struct BadKey;
+
+impl KeyPair {
+    /// A new key pair; the comment is what people see in `authorized_keys`.
+    pub fn generate(comment: &str) -> Self {
+        let seed = Zeroizing::new(rand::random::<[u8; 32]>());
+        let pair = KeypairData::from(Ed25519Keypair::from_seed(&seed));
+        Self { private: PrivateKey::new(pair, comment).expect("an Ed25519 key pair of 32 bytes always encodes") }
+    }
+
+    /// Reads a private key in OpenSSH format.
+    pub fn parse(pem: &str) -> Result<Self, BadKey> {
+        let private = PrivateKey::from_openssh(pem).map_err(|_| BadKey)?;
+        private.key_data().ed25519().ok_or(BadKey)?;
+        Ok(Self { private })
+    }
+
+    /// The private key in OpenSSH format.
+    pub fn private_text(&self) -> Zeroizing<String> {
+        self.private.to_openssh(LineEnding::LF).expect("a key that was made or read can be written")
+    }
+
+    /// The line for `authorized_keys`.
+    pub fn public_line(&self) -> String {
+        self.private.public_key().to_openssh().expect("a key that was made or read can be written")
+    }
+
+    /// A short mark of the key, which stands in the stamp of every machine that was made for it: who
+    /// finds another mark knows that this key does not open that machine.
+    pub fn nonce(&self) -> Nonce {
+        let bytes = self.private.key_data().ed25519().map(|pair| pair.public.0).unwrap_or_default();
+        let digest = Sha256::digest(bytes);
+        Nonce::from_bits(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyPair({})", self.nonce())
+    }
+}
+
+/// Pinned host keys, in the format of a `known_hosts` file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownHosts(BTreeMap<Ipv4Addr, String>);
+
+impl KnownHosts {
+    /// Reads the text; lines that are not of the form *address type key* are left out.
+    pub fn parse(text: &str) -> Self {
+        Self(text.lines().filter_map(host_key).collect())
+    }
+
+    /// Whether this machine's key is pinned.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        self.0.contains_key(&address)
+    }
+
+    /// The pinned key, as `type key`.
+    pub fn get(&self, address: Ipv4Addr) -> Option<&str> {
+        self.0.get(&address).map(String::as_str)
+    }
+
+    /// Pins the key of a machine.
+    pub fn pin(&mut self, address: Ipv4Addr, key: String) {
+        self.0.insert(address, key);
+    }
+
+    /// Forgets the key of a machine that is gone.
+    pub fn forget(&mut self, address: Ipv4Addr) {
+        self.0.remove(&address);
+    }
+}
+
+impl fmt::Display for KnownHosts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(address, key)| writeln!(f, "{address} {key}"))
+    }
+}
+
+/// The host key of `address` in the output of `ssh-keyscan`, if there is a valid one.
+pub fn scanned(output: &str, address: Ipv4Addr) -> Option<String> {
+    output.lines().filter_map(host_key).find(|(host, _)| *host == address).map(|(_, key)| key)
+}
+
+fn host_key(line: &str) -> Option<(Ipv4Addr, String)> {
+    let mut words = line.split_whitespace();
+    let address = words.next()?.parse().ok()?;
+    let key = format!("{} {}", words.next()?, words.next()?);
+    PublicKey::from_openssh(&key).ok()?;
+    Some((address, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_pair_survives_being_written_and_keeps_its_mark() {
+        let pair = KeyPair::generate("kubesmith demo");
+        let read = KeyPair::parse(&pair.private_text()).unwrap();
+        assert_eq!(read.public_line(), pair.public_line());
+        assert_eq!(read.nonce(), pair.nonce());
+        assert_ne!(KeyPair::generate("kubesmith demo").nonce(), pair.nonce());
+        assert!(pair.public_line().starts_with("ssh-ed25519 ") && pair.public_line().ends_with(" kubesmith demo"));
+        assert_eq!(KeyPair::parse("not a key").unwrap_err(), BadKey);
+        assert!(!format!("{pair:?}").contains("PRIVATE"));
+    }
+
+    #[test]
+    fn host_keys_are_pinned_by_address_and_rubbish_is_left_out() {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+        let output = format!("# 10.40.19.201:22 SSH-2.0-OpenSSH_10.0\n10.40.19.201 {key}\n10.40.19.202 ssh-ed25519 x\n");
+        let address = Ipv4Addr::new(10, 40, 19, 201);
+        assert_eq!(scanned(&output, address).as_deref(), Some(key));
+        assert_eq!(scanned(&output, Ipv4Addr::new(10, 40, 19, 202)), None);
+
+        let mut hosts = KnownHosts::default();
+        hosts.pin(address, key.to_owned());
+        assert_eq!(hosts.to_string(), format!("10.40.19.201 {key}\n"));
+        assert_eq!(KnownHosts::parse(&hosts.to_string()), hosts);
+    }
+}

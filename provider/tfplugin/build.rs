@@ -1,0 +1,11 @@
+//! Compiles the wire definitions; protox is a protoc in Rust, so nothing has to be installed.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let definitions = protox::compile(["tfplugin6.proto", "plugin.proto"], ["proto"])?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .generate_default_stubs(true)
+        .btree_map(".")
+        .compile_fds(definitions)?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Reading state files: JSON along the type, leniently.
+//!
+//! A state may have been written by another version of the provider or by an old Terraform:
+//! attributes may be missing or too many, and numbers and booleans may be in quotes. Numbers keep
+//! their text, which is why this does not go through `serde_json::Value`.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::attribute::invalid;
+use crate::diag::{Diags, Result};
+use crate::dynamic::Dyn;
+use crate::number::Number;
+use crate::path::Path;
+use crate::schema::Type;
+
+/// Reads a value of a type.
+pub(crate) fn decode(bytes: &[u8], kind: &Type) -> Result<Dyn> {
+    let path = Path::root();
+    let raw: &RawValue = serde_json::from_slice(bytes).map_err(|_| fault(&path, "valid JSON"))?;
+    value(raw, kind, &path)
+}
+
+fn fault(path: &Path, wanted: &str) -> Diags {
+    invalid(path, format!("The value in the state is not {wanted}."))
+}
+
+fn value(raw: &RawValue, kind: &Type, path: &Path) -> Result<Dyn> {
+    let text = raw.get();
+    if text == "null" {
+        return Ok(Dyn::Null);
+    }
+    match kind {
+        Type::String if text.starts_with('"') => parse(text, path, "a string").map(Dyn::String),
+        // An old state may have a bare number or boolean where there is a string today.
+        Type::String if !text.starts_with(['{', '[']) => Ok(Dyn::String(text.to_owned())),
+        Type::String => Err(fault(path, "a string")),
+        Type::Number => {
+            let text = unquoted(text, path)?;
+            Number::parse(&text).map(Dyn::Number).ok_or_else(|| fault(path, "a number"))
+        }
+        Type::Bool => match unquoted(text, path)?.as_str() {
+            "true" => Ok(Dyn::Bool(true)),
+            "false" => Ok(Dyn::Bool(false)),
+            _ => Err(fault(path, "a boolean")),
+        },
+        Type::List(item) | Type::Set(item) => {
+            let raw: Vec<&RawValue> = parse(text, path, "a list")?;
+            let items = raw.iter().enumerate();
+            let items = items.map(|(index, raw)| value(raw, item, &path.index(index)));
+            items.collect::<Result<_>>().map(Dyn::List)
+        }
+        Type::Map(item) => {
+            let raw: BTreeMap<String, &RawValue> = parse(text, path, "a map")?;
+            let items = raw.into_iter().map(|(key, raw)| {
+                let item = value(raw, item, &path.key(&key))?;
+                Ok((key, item))
+            });
+            items.collect::<Result<_>>().map(Dyn::Map)
+        }
+        Type::Object(attributes) => {
+            let raw: BTreeMap<String, &RawValue> = parse(text, path, "an object")?;
+            let items = attributes.iter().map(|(name, kind)| {
+                let item = match raw.get(name) {
+                    Some(raw) => value(raw, kind, &path.attribute(name))?,
+                    None => Dyn::Null,
+                };
+                Ok((name.clone(), item))
+            });
+            items.collect::<Result<_>>().map(Dyn::Map)
+        }
+    }
+}
+
+fn parse<'a, T: serde::Deserialize<'a>>(text: &'a str, path: &Path, wanted: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|_| fault(path, wanted))
+}
+
+fn unquoted(text: &str, path: &Path) -> Result<String> {
+    if text.starts_with('"') { parse(text, path, "a string") } else { Ok(text.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind() -> Type {
+        let attributes = [
+            ("name", Type::String),
+            ("size", Type::Number),
+            ("on", Type::Bool),
+            ("tags", Type::Map(Box::new(Type::List(Box::new(Type::Number))))),
+        ];
+        Type::Object(attributes.map(|(name, kind)| (name.to_owned(), kind)).into())
+    }
+
+    #[test]
+    fn states_of_other_versions_are_read() {
+        let state = br#"{"size": "18446744073709551617", "on": "true", "gone": {"a": [1]},
+                         "tags": {"k": [0.1, 1e3]}}"#;
+        let value = decode(state, &kind()).unwrap();
+        assert_eq!(value.attribute("name"), &Dyn::Null);
+        assert_eq!(value.attribute("on"), &Dyn::Bool(true));
+        let Dyn::Number(size) = value.attribute("size") else { panic!() };
+        assert_eq!(size.to_string(), "18446744073709551617");
+        let Dyn::Number(first) = &value.attribute("tags").attribute("k").items()[0] else { panic!() };
+        assert_eq!(first.to_string(), "0.1");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_at_its_path() {
+        for (state, path) in [
+            (r#"{"tags": {"k": ["x"]}}"#, "tags[\"k\"][0]"),
+            (r#"{"on": 1}"#, "on"),
+            (r#"{"name": {}}"#, "name"),
+            ("[", ""),
+            ("{\"name\": \"\\ud800\"}", "name"),
+        ] {
+            let faults = decode(state.as_bytes(), &kind()).unwrap_err();
+            let found = faults.iter().next().unwrap().path.clone().unwrap();
+            assert_eq!(found.to_string(), path, "{state}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! When the process ends, and when it does not.
+//!
+//! Ctrl-C reaches Terraform and us alike: Terraform then says StopProvider, so we ignore the
+//! signal. When Terraform is killed nobody says anything: we notice that our parent changed.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::serve::handshake::Mode;
+
+/// The host kills what still runs 2 s after it asked for shutdown; be gone before.
+const BACKSTOP: Duration = Duration::from_millis(1500);
+
+/// How often we look whether the parent is still there.
+const TICK: Duration = Duration::from_millis(300);
+
+/// Starts to watch.
+pub(super) fn watch(
+    mode: &Mode,
+    stop: CancellationToken,
+    cancel: impl Fn() + Send + Sync + 'static,
+) -> std::io::Result<()> {
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    match mode {
+        Mode::Plugin(_) => {
+            tokio::spawn(async move {
+                while interrupts.recv().await.is_some() {
+                    tracing::trace!("ignored SIGINT: terraform says StopProvider");
+                }
+            });
+            tokio::spawn(watch_parent(stop.clone()));
+        }
+        Mode::Debug => {
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                interrupts.recv().await;
+                stop.cancel();
+            });
+        }
+    }
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        cancel();
+        // A thread, because the runtime may be what hangs.
+        std::thread::spawn(|| {
+            std::thread::sleep(BACKSTOP);
+            tracing::warn!("an operation did not end in time: exiting without it");
+            std::process::exit(0);
+        });
+    });
+    Ok(())
+}
+
+async fn watch_parent(stop: CancellationToken) {
+    let parent = rustix::process::getppid();
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if rustix::process::getppid() != parent {
+            tracing::warn!("terraform is gone: stopping");
+            stop.cancel();
+            return;
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The protocol's calls: look up, decode, call, encode.
+//!
+//! A failure is always a diagnostic, never a gRPC status, and a panic is a failure like others:
+//! after a broken call Terraform would forget objects that were just made.
+
+mod apply;
+mod provider;
+mod resource;
+mod supervise;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::cx::{Cx, Notes};
+use crate::diag::{Diag, Result};
+use crate::dynamic::Dyn;
+use crate::engine::Shape;
+use crate::erased::AnyResource;
+use crate::json;
+use crate::msgpack;
+use crate::provider::Provider;
+use crate::schema::Type;
+use crate::wire::{self, tfplugin6 as tf};
+use supervise::guard;
+
+/// One provider, serving.
+pub(crate) struct Service<P: Provider>(Arc<Inner<P>>);
+
+struct Inner<P: Provider> {
+    provider: P,
+    config: Shape,
+    resources: BTreeMap<&'static str, Arc<dyn AnyResource<P::Client>>>,
+    configured: RwLock<Configured<P::Client>>,
+    /// Cancels the operations that run now. Replaced when used: one that comes later, in a
+    /// debugged process that serves several commands, must not find itself cancelled.
+    generation: Mutex<CancellationToken>,
+}
+
+/// What ConfigureProvider left.
+enum Configured<C> {
+    Client(Arc<C>),
+    /// There is none, and this is why.
+    Without {
+        reason: String,
+        /// Is that because something in the provider block is not known yet?
+        unknown: bool,
+    },
+}
+
+impl<P: Provider> Service<P> {
+    pub(crate) fn new(provider: P) -> Self {
+        let resources = provider.resources().0;
+        let resources = resources.into_iter().map(|resource| (resource.type_name(), resource));
+        Self(Arc::new(Inner {
+            config: Shape::of_provider::<P::Config>(),
+            resources: resources.collect(),
+            configured: RwLock::new(Configured::Without {
+                reason: "Terraform has not configured the provider.".to_owned(),
+                unknown: false,
+            }),
+            generation: Mutex::new(CancellationToken::new()),
+            provider,
+        }))
+    }
+
+    /// A handle that cancels whatever runs, for the end of the process.
+    pub(crate) fn canceller(&self) -> impl Fn() + Send + Sync + 'static {
+        let inner = Arc::clone(&self.0);
+        move || inner.cancel()
+    }
+}
+
+impl<P: Provider> Inner<P> {
+    fn resource(&self, type_name: &str) -> Result<Arc<dyn AnyResource<P::Client>>> {
+        self.resources.get(type_name).map(Arc::clone).ok_or_else(|| {
+            Diag::error(format!("There is no resource type {type_name}"))
+                .detail("This version of the provider does not have it.")
+                .into()
+        })
+    }
+
+    fn cx(
+        &self,
+        token: CancellationToken,
+        deadline: Option<tokio::time::Instant>,
+        notes: Arc<Notes>,
+    ) -> Cx<P::Client> {
+        let (client, reason) =
+            match &*self.configured.read().unwrap_or_else(PoisonError::into_inner) {
+                Configured::Client(client) => (Some(Arc::clone(client)), String::new()),
+                Configured::Without { reason, .. } => (None, reason.clone()),
+            };
+        Cx::new(client, reason, token, deadline, notes)
+    }
+
+    /// Refuses when there is no client.
+    fn require_client(&self) -> Result<()> {
+        match &*self.configured.read().unwrap_or_else(PoisonError::into_inner) {
+            Configured::Client(_) => Ok(()),
+            Configured::Without { reason, .. } => {
+                Err(Diag::error("The provider is not configured").detail(reason.as_str()).into())
+            }
+        }
+    }
+
+    /// May we answer "later" because the provider block is not known yet?
+    fn deferral(&self, capabilities: Option<&tf::ClientCapabilities>) -> Option<tf::Deferred> {
+        let allowed = capabilities.is_some_and(|capabilities| capabilities.deferral_allowed);
+        let configured = self.configured.read().unwrap_or_else(PoisonError::into_inner);
+        let unknown = matches!(&*configured, Configured::Without { unknown: true, .. });
+        (allowed && unknown).then(|| tf::Deferred {
+            reason: tf::deferred::Reason::ProviderConfigUnknown.into(),
+        })
+    }
+
+    fn token(&self) -> CancellationToken {
+        self.generation.lock().unwrap_or_else(PoisonError::into_inner).child_token()
+    }
+
+    fn cancel(&self) {
+        let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *generation).cancel();
+    }
+}
+
+/// Reads a value; one that was not sent is null.
+fn decode(value: Option<&tf::DynamicValue>, kind: &Type) -> Result<Dyn> {
+    match value {
+        Some(value) if !value.msgpack.is_empty() => msgpack::decode(&value.msgpack, kind),
+        Some(value) if !value.json.is_empty() => json::decode(&value.json, kind),
+        _ => Ok(Dyn::Null),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every field of an answer is optional on the wire")]
+fn encode(value: &Dyn, kind: &Type) -> Option<tf::DynamicValue> {
+    Some(tf::DynamicValue { msgpack: msgpack::encode(value, kind), json: Vec::new() })
+}
+
+/// Every call whose answer has diagnostics, with the words for "Unable to …".
+macro_rules! calls {
+    ($($method:ident: $doing:literal;)*) => {
+        #[tonic::async_trait]
+        impl<P: Provider> tf::provider_server::Provider for Service<P> {
+            $(
+                #[expect(clippy::needless_update, reason = "some answers have nothing else")]
+                async fn $method(
+                    &self,
+                    request: Request<tf::$method::Request>,
+                ) -> std::result::Result<Response<tf::$method::Response>, Status> {
+                    let answer = guard($doing, self.0.$method(request.into_inner())).await;
+                    Ok(Response::new(answer.unwrap_or_else(|diags| tf::$method::Response {
+                        diagnostics: wire::diagnostics(diags),
+                        ..Default::default()
+                    })))
+                }
+            )*
+
+            async fn stop_provider(
+                &self,
+                _request: Request<tf::stop_provider::Request>,
+            ) -> std::result::Result<Response<tf::stop_provider::Response>, Status> {
+                tracing::info!("terraform was interrupted: cancelling the running operations");
+                self.0.cancel();
+                Ok(Response::new(tf::stop_provider::Response::default()))
+            }
+        }
+    };
+}
+
+calls! {
+    get_metadata: "describe the provider";
+    get_provider_schema: "describe the provider";
+    get_functions: "list the functions";
+    validate_provider_config: "validate the provider block";
+    configure_provider: "configure the provider";
+    validate_resource_config: "validate the resource";
+    upgrade_resource_state: "read the state";
+    read_resource: "read the resource";
+    plan_resource_change: "plan the resource";
+    apply_resource_change: "apply the resource";
+    import_resource_state: "import the resource";
+}

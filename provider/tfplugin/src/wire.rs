@@ -1,0 +1,117 @@
+//! The generated wire types, and the way of our types into them.
+
+use crate::diag::{Diag, Diags, Severity};
+use crate::path::{Path, Step};
+use crate::schema::{Attribute, Kind, Nesting, Schema};
+
+/// Generated: Terraform's protocol.
+#[allow(
+    clippy::all,
+    dead_code,
+    clippy::pedantic,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+pub(crate) mod tfplugin6 {
+    tonic::include_proto!("tfplugin6");
+}
+
+/// Generated: what the plugin's host speaks beside it.
+#[allow(
+    clippy::all,
+    dead_code,
+    clippy::pedantic,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+pub(crate) mod plugin {
+    tonic::include_proto!("plugin");
+}
+
+use tfplugin6::attribute_path::step::Selector;
+use tfplugin6::schema::object::NestingMode;
+use tfplugin6::{StringKind, attribute_path, diagnostic};
+
+/// Diagnostics as Terraform reads them.
+pub(crate) fn diagnostics(diags: Diags) -> Vec<tfplugin6::Diagnostic> {
+    diags.into_iter().map(diagnostic).collect()
+}
+
+fn diagnostic(diag: Diag) -> tfplugin6::Diagnostic {
+    let severity = match diag.severity {
+        Severity::Error => diagnostic::Severity::Error,
+        Severity::Warning => diagnostic::Severity::Warning,
+    };
+    tfplugin6::Diagnostic {
+        severity: severity.into(),
+        summary: diag.summary,
+        detail: diag.detail,
+        attribute: diag.path.filter(|path| !path.steps().is_empty()).as_ref().map(attribute_path),
+    }
+}
+
+/// A path as Terraform reads it.
+pub(crate) fn attribute_path(path: &Path) -> tfplugin6::AttributePath {
+    let selector = |step: &Step| match step {
+        Step::Attribute(name) => Selector::AttributeName(name.clone()),
+        Step::Key(key) => Selector::ElementKeyString(key.clone()),
+        Step::Index(index) => Selector::ElementKeyInt(i64::try_from(*index).unwrap_or(i64::MAX)),
+    };
+    let step = |step| attribute_path::Step { selector: Some(selector(step)) };
+    tfplugin6::AttributePath { steps: path.steps().iter().map(step).collect() }
+}
+
+/// A schema as Terraform reads it. Attributes only: blocks are never needed.
+pub(crate) fn schema(schema: &Schema) -> tfplugin6::Schema {
+    tfplugin6::Schema {
+        version: schema.version,
+        block: Some(tfplugin6::schema::Block {
+            version: 0,
+            attributes: attributes(schema),
+            description: schema.description.clone(),
+            description_kind: StringKind::Markdown.into(),
+            ..Default::default()
+        }),
+    }
+}
+
+fn attributes(schema: &Schema) -> Vec<tfplugin6::schema::Attribute> {
+    schema.attributes.iter().map(attribute).collect()
+}
+
+fn attribute(attribute: &Attribute) -> tfplugin6::schema::Attribute {
+    let mut wire = tfplugin6::schema::Attribute {
+        name: attribute.name.to_owned(),
+        description: attribute.description.clone(),
+        description_kind: StringKind::Markdown.into(),
+        required: attribute.required,
+        optional: attribute.optional,
+        computed: attribute.computed,
+        sensitive: attribute.sensitive,
+        deprecated: attribute.deprecated.is_some(),
+        deprecation_message: attribute.deprecated.unwrap_or_default().to_owned(),
+        ..Default::default()
+    };
+    match &attribute.kind {
+        Kind::Plain(plain) => wire.r#type = plain.to_json().to_string().into_bytes(),
+        Kind::Nested(nesting, schema) => {
+            let nesting = match nesting {
+                Nesting::Single => NestingMode::Single,
+                Nesting::List => NestingMode::List,
+                Nesting::Map => NestingMode::Map,
+            };
+            wire.nested_type = Some(tfplugin6::schema::Object {
+                attributes: attributes(schema),
+                nesting: nesting.into(),
+                ..Default::default()
+            });
+        }
+    }
+    wire
+}

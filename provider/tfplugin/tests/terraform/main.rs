@@ -1,0 +1,7 @@
+//! The example provider under the real Terraform.
+
+mod failures;
+mod lifecycle;
+mod planning;
+mod process;
+mod world;

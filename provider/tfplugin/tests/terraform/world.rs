@@ -1,0 +1,180 @@
+//! A directory with a Terraform configuration, a shelf, and the real Terraform to run in it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// One root module and its shelf; gone when dropped.
+pub(crate) struct World {
+    directory: TempDir,
+}
+
+/// How a terraform command ended.
+pub(crate) struct Ran {
+    pub(crate) success: bool,
+    /// stdout and stderr, the frames of diagnostics removed, on one line each.
+    pub(crate) text: String,
+}
+
+impl World {
+    /// A world whose provider block is empty. `None` where there is no terraform.
+    pub(crate) fn new() -> Option<Self> {
+        if !terraform_exists() {
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let world = Self { directory };
+        for name in ["shelf", "plugins"] {
+            std::fs::create_dir(world.path(name)).unwrap();
+        }
+        let plugins = world.path("plugins");
+        std::os::unix::fs::symlink(provider_binary(), plugins.join("terraform-provider-shelf"))
+            .unwrap();
+        std::fs::write(
+            world.path("terraformrc"),
+            format!(
+                "provider_installation {{\n  dev_overrides {{ \"example/shelf\" = {:?} }}\n  direct {{}}\n}}\n",
+                plugins.display().to_string()
+            ),
+        )
+        .unwrap();
+        Some(world)
+    }
+
+    /// A file or directory in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Is this box on the shelf?
+    pub(crate) fn has_box(&self, name: &str) -> bool {
+        self.path("shelf").join(format!("{name}.json")).exists()
+    }
+
+    /// Writes the configuration, whole.
+    pub(crate) fn write(&self, hcl: &str) {
+        let head = r#"terraform { required_providers { shelf = { source = "example/shelf" } } }"#;
+        std::fs::write(self.path("main.tf"), format!("{head}\n{hcl}\n")).unwrap();
+    }
+
+    /// Writes a configuration with one box, `shelf_box.it`, and these attributes.
+    pub(crate) fn write_box(&self, attributes: &str) {
+        self.write(&format!("resource \"shelf_box\" \"it\" {{\n{attributes}\n}}"));
+    }
+
+    /// A terraform command in this world.
+    #[expect(clippy::disallowed_methods, reason = "this crate knows nothing of Kubesmith's own")]
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("terraform");
+        command
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env("TF_CLI_CONFIG_FILE", self.path("terraformrc"))
+            .env("SHELF_DIRECTORY", self.path("shelf"))
+            .env("TMPDIR", self.directory.path())
+            .env("CHECKPOINT_DISABLE", "1")
+            .env("TF_IN_AUTOMATION", "1")
+            .env_remove("TF_LOG")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs terraform to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&self.command(arguments).output().unwrap())
+    }
+
+    /// Starts terraform.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    /// Applies; everything must go well.
+    pub(crate) fn apply(&self) {
+        let ran = self.run(&["apply", "-auto-approve", "-no-color"]);
+        assert!(ran.success, "{}", ran.text);
+    }
+
+    /// Applies; something must go wrong.
+    pub(crate) fn apply_fails(&self) -> String {
+        let ran = self.run(&["apply", "-auto-approve", "-no-color"]);
+        assert!(!ran.success, "{}", ran.text);
+        ran.text
+    }
+
+    /// The plan: what happens to `shelf_box.it`, or "" if nothing happens.
+    pub(crate) fn planned_actions(&self) -> String {
+        let plan = self.plan();
+        let change = plan["resource_changes"].as_array().and_then(|changes| {
+            changes.iter().find(|change| change["address"] == "shelf_box.it").cloned()
+        });
+        let actions = change.map(|change| change["change"]["actions"].clone()).unwrap_or_default();
+        let actions = actions.as_array().cloned().unwrap_or_default();
+        let actions: Vec<_> = actions.iter().map(|action| action.as_str().unwrap()).collect();
+        actions.join("+").replace("no-op", "")
+    }
+
+    /// The plan as Terraform shows it to programs.
+    pub(crate) fn plan(&self) -> Value {
+        let ran = self.run(&["plan", "-no-color", "-out=plan"]);
+        assert!(ran.success, "{}", ran.text);
+        self.show(&["show", "-json", "plan"])
+    }
+
+    /// The attributes of `shelf_box.it` in the state, with `tainted` among them; null if it is
+    /// not there.
+    pub(crate) fn state(&self) -> Value {
+        let state = self.show(&["show", "-json"]);
+        let resources = state["values"]["root_module"]["resources"].as_array().cloned();
+        let found = resources.unwrap_or_default().into_iter();
+        let Some(it) = found.into_iter().find(|one| one["address"] == "shelf_box.it") else {
+            return Value::Null;
+        };
+        let mut values = it["values"].clone();
+        values["tainted"] = it["tainted"].clone();
+        values
+    }
+
+    fn show(&self, arguments: &[&str]) -> Value {
+        let output = self.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", Ran::of(&output).text);
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+impl Ran {
+    pub(crate) fn of(output: &Output) -> Self {
+        let text = [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat();
+        let lines = text.lines().map(|line| line.trim_start_matches(['│', '╷', '╵', ' ']));
+        Self { success: output.status.success(), text: lines.collect::<Vec<_>>().join("\n") }
+    }
+}
+
+/// Cargo builds examples beside the tests.
+pub(crate) fn provider_binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let binary = test.parent().and_then(Path::parent).unwrap();
+    let binary = binary.join("examples/terraform-provider-shelf");
+    assert!(binary.exists(), "build it first: cargo build --examples -p kubesmith-tfplugin");
+    binary
+}
+
+#[expect(clippy::disallowed_methods, reason = "this crate knows nothing of Kubesmith's own")]
+fn terraform_exists() -> bool {
+    let exists = Command::new("terraform")
+        .arg("-version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
+    if !exists {
+        assert!(std::env::var_os("CI").is_none(), "terraform is missing, and CI must have it");
+        eprintln!("SKIPPED: there is no terraform on the PATH");
+    }
+    exists
+}

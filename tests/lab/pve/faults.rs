@@ -1,0 +1,174 @@
+//! Disturbances on request: what a real datacentre does to its clients now and then.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+/// One disturbance, as the control API takes it.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Fault {
+    /// Every connection is closed without an answer; for a while, or until faults are cleared.
+    ApiDown {
+        /// How long.
+        seconds: Option<u64>,
+    },
+    /// A node does not answer: 595 for every request that goes to it.
+    NodeDown {
+        /// Its name.
+        node: String,
+    },
+    /// The next clones fail after they have begun.
+    CloneFails {
+        /// How many.
+        #[serde(default = "once")]
+        times: u32,
+    },
+    /// Nothing can be allocated on a storage.
+    StorageFull {
+        /// Its name.
+        storage: String,
+    },
+    /// Tasks of a type begin late.
+    SlowTask {
+        /// `qmclone`, `qmstart` and so on.
+        r#type: String,
+        /// By how much.
+        seconds: u64,
+    },
+    /// Requests are refused before anything is done.
+    #[serde(rename = "http_500")]
+    Http500 {
+        /// Their method; empty means any.
+        #[serde(default)]
+        method: String,
+        /// What their path (below `/api2/json`) must match.
+        path_regex: String,
+        /// How many.
+        #[serde(default = "once")]
+        times: u32,
+        /// The error text.
+        message: String,
+    },
+    /// The work is done, but the connection is cut before the answer.
+    DropReply {
+        /// Their method; empty means any.
+        #[serde(default)]
+        method: String,
+        /// What their path (below `/api2/json`) must match.
+        path_regex: String,
+        /// How many.
+        #[serde(default = "once")]
+        times: u32,
+    },
+    /// A guest counts as running but never gets anywhere.
+    NeverBoots {
+        /// The machine.
+        vmid: u32,
+    },
+    /// A guest boots without an SSH server.
+    SshRefused {
+        /// The machine.
+        vmid: u32,
+    },
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// The disturbances that are set.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Mutex<Vec<(Fault, Instant)>>);
+
+impl Faults {
+    /// Sets one. The text of an error is for the caller.
+    pub(crate) fn add(&self, fault: Fault) -> Result<(), String> {
+        if let Fault::Http500 { path_regex, .. } | Fault::DropReply { path_regex, .. } = &fault {
+            Regex::new(path_regex).map_err(|error| error.to_string())?;
+        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((fault, Instant::now()));
+        Ok(())
+    }
+
+    /// Takes all back.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn any(&self, matches: impl Fn(&Fault, Instant) -> bool) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .any(|(fault, since)| matches(fault, *since))
+    }
+
+    /// Uses up one of `times` of the first fault for which `times` answers.
+    fn take<T>(&self, mut find: impl FnMut(&mut Fault) -> Option<(&mut u32, T)>) -> Option<T> {
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (fault, _) in faults.iter_mut() {
+            if let Some((times, found)) = find(fault)
+                && *times > 0
+            {
+                *times -= 1;
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn api_is_down(&self) -> bool {
+        self.any(|fault, since| {
+            matches!(fault, Fault::ApiDown { seconds }
+                if seconds.is_none_or(|seconds| since.elapsed() < Duration::from_secs(seconds)))
+        })
+    }
+
+    pub(crate) fn clone_fails(&self) -> bool {
+        self.take(
+            |fault| if let Fault::CloneFails { times } = fault { Some((times, ())) } else { None },
+        )
+        .is_some()
+    }
+
+    pub(crate) fn slow_task(&self, kind: &str) -> Duration {
+        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seconds = faults.iter().map(|(fault, _)| match fault {
+            Fault::SlowTask { r#type, seconds } if r#type == kind => *seconds,
+            _ => 0,
+        });
+        Duration::from_secs(seconds.max().unwrap_or(0))
+    }
+
+    pub(crate) fn refuses(&self, request: &str, path: &str) -> Option<String> {
+        self.take(|fault| match fault {
+            Fault::Http500 { method, path_regex, times, message }
+                if fits(method, path_regex, request, path) =>
+            {
+                Some((times, message.clone()))
+            }
+            _ => None,
+        })
+    }
+
+    pub(crate) fn drops_reply(&self, request: &str, path: &str) -> bool {
+        self.take(|fault| match fault {
+            Fault::DropReply { method, path_regex, times }
+                if fits(method, path_regex, request, path) =>
+            {
+                Some((times, ()))
+            }
+            _ => None,
+        })
+        .is_some()
+    }
+}
+
+fn fits(method: &str, pattern: &str, request: &str, path: &str) -> bool {
+    (method.is_empty() || method == request)
+        && Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(path))
+}
