@@ -44,7 +44,9 @@ fn next_step(class: &Class) -> Option<&'static str> {
             "Nothing was changed by this request. Check that Proxmox VE is up and that \"endpoint\" \
              (KUBESMITH_ENDPOINT) can be reached from here, then apply again."
         }
-        Class::NoQuorum => "Without a quorum the cluster accepts no changes. Bring its nodes back, then apply again.",
+        Class::NoQuorum => {
+            "Without a quorum the cluster accepts no changes. Bring its nodes back, then apply again."
+        }
         Class::Busy => "Proxmox was busy the whole time. Apply again when it is calmer.",
         Class::UnknownOutcome => "Apply again: Kubesmith looks before it acts.",
         Class::TimedOut => "Apply again to go on, or allow more time by \"timeouts\".",
@@ -53,8 +55,12 @@ fn next_step(class: &Class) -> Option<&'static str> {
             "Proxmox VE does not accept the API token: it must exist, not have expired, and be written \
              user@realm!name=secret (\"api_token\" or KUBESMITH_API_TOKEN)."
         }
-        Class::Refused(Refusal::BaseInUse) => "Linked clones still use this disk: destroy them first.",
-        Class::Refused(Refusal::NotImplemented) => "This Proxmox VE is too old for that call, or is no Proxmox VE.",
+        Class::Refused(Refusal::BaseInUse) => {
+            "Linked clones still use this disk: destroy them first."
+        }
+        Class::Refused(Refusal::NotImplemented) => {
+            "This Proxmox VE is too old for that call, or is no Proxmox VE."
+        }
         Class::Refused(_) => return None,
     })
 }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use kubesmith_spec::NodeName;
 use kubesmith_spec::events::{Event, Phase, Receipt, Status, VERSION};
 
+use crate::provider::environment;
+
 /// Where the events of one resource go.
 #[derive(Clone, Debug)]
 pub struct Events {
@@ -24,15 +26,36 @@ impl Events {
     pub fn open(path: Option<&str>, resource: &'static str, name: &str) -> Self {
         let file = path.filter(|path| !path.is_empty()).and_then(|path| {
             let opened = OpenOptions::new().append(true).create(true).open(path);
-            opened.inspect_err(|error| tracing::warn!(path, %error, "events cannot be written")).ok()
+            opened
+                .inspect_err(|error| tracing::warn!(path, %error, "events cannot be written"))
+                .ok()
         });
         Self { file: file.map(Arc::new), resource, name: name.to_owned() }
     }
 
     /// Writes one event.
-    pub fn tell(&self, phase: Phase, status: Status, step: &str, node: Option<&NodeName>, detail: Option<String>) {
-        tracing::info!(name = self.name, ?phase, ?status, node = node.map(NodeName::as_str), detail, "{step}");
-        self.write(&Event { step: step.to_owned(), node: node.cloned(), detail, ..self.event(phase, status) });
+    pub fn tell(
+        &self,
+        phase: Phase,
+        status: Status,
+        step: &str,
+        node: Option<&NodeName>,
+        detail: Option<String>,
+    ) {
+        tracing::info!(
+            name = self.name,
+            ?phase,
+            ?status,
+            node = node.map(NodeName::as_str),
+            detail,
+            "{step}"
+        );
+        self.write(&Event {
+            step: step.to_owned(),
+            node: node.cloned(),
+            detail,
+            ..self.event(phase, status)
+        });
     }
 
     /// Writes the last event of a destroy: what was seen absent.

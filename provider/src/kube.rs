@@ -44,7 +44,8 @@ pub struct Unanswered(pub String);
 impl Api {
     /// Reads a kubeconfig as kubeadm writes it.
     pub fn from_kubeconfig(text: &str) -> Result<Self, BadKubeconfig> {
-        let server = field(text, "server").ok_or(BadKubeconfig::Missing("server"))?.trim_end_matches('/');
+        let server =
+            field(text, "server").ok_or(BadKubeconfig::Missing("server"))?.trim_end_matches('/');
         let authority = pem(text, "certificate-authority-data")?;
         let certificate = pem(text, "client-certificate-data")?;
         let key = pem(text, "client-key-data")?;
@@ -54,13 +55,16 @@ impl Api {
             roots.add(root).map_err(|_| BadKubeconfig::Invalid("certificate-authority-data"))?;
         }
         let chain = certificates(&certificate, "client-certificate-data")?;
-        let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| BadKubeconfig::Invalid("client-key-data"))?;
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring supports the default protocol versions")
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain, key)
+        let key = PrivateKeyDer::from_pem_slice(&key)
             .map_err(|_| BadKubeconfig::Invalid("client-key-data"))?;
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the default protocol versions")
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
+        .map_err(|_| BadKubeconfig::Invalid("client-key-data"))?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             // The API has an address of the cluster's own network; a proxy for the outside does not reach it.
@@ -75,10 +79,12 @@ impl Api {
     pub async fn nodes(&self) -> Result<BTreeMap<NodeName, bool>, Unanswered> {
         self.get("/readyz").await?;
         let body = self.get("/api/v1/nodes").await?;
-        let list: NodeList = serde_json::from_slice(&body)
-            .map_err(|error| Unanswered(format!("the list of nodes at {} is not understood: {error}", self.server)))?;
+        let list: NodeList = serde_json::from_slice(&body).map_err(|error| {
+            Unanswered(format!("the list of nodes at {} is not understood: {error}", self.server))
+        })?;
         let nodes = list.items.into_iter().filter_map(|node| {
-            let ready = node.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True");
+            let ready =
+                node.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True");
             Some((NodeName::parse(&node.metadata.name).ok()?, ready))
         });
         Ok(nodes.collect())
@@ -129,7 +135,11 @@ struct Condition {
 /// The value of the first line `name: value`, whatever its depth and whether or not it begins a list item.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let value = text.lines().find_map(|line| {
-        line.trim_start().trim_start_matches("- ").strip_prefix(name)?.strip_prefix(':').map(str::trim)
+        line.trim_start()
+            .trim_start_matches("- ")
+            .strip_prefix(name)?
+            .strip_prefix(':')
+            .map(str::trim)
     })?;
     Some(value.trim_matches(['"', '\'']))
 }
@@ -139,7 +149,10 @@ fn pem(text: &str, name: &'static str) -> Result<Zeroizing<Vec<u8>>, BadKubeconf
     BASE64_STANDARD.decode(value).map(Zeroizing::new).map_err(|_| BadKubeconfig::Invalid(name))
 }
 
-fn certificates(pem: &[u8], name: &'static str) -> Result<Vec<CertificateDer<'static>>, BadKubeconfig> {
+fn certificates(
+    pem: &[u8],
+    name: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, BadKubeconfig> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     all.ok().filter(|all| !all.is_empty()).ok_or(BadKubeconfig::Invalid(name))
 }

@@ -124,9 +124,8 @@ pub(crate) async fn remove(
     loop {
         let machine = match look(client, vmid, deadline).await? {
             Found::Absent => return Ok(Removal::Gone),
-            Found::Stranger { .. } => return Ok(Removal::Reused),
             Found::Machine(machine) if expected(&machine.stamp) => machine,
-            Found::Machine(_) => return Ok(Removal::Reused),
+            Found::Machine(_) | Found::Stranger { .. } => return Ok(Removal::Reused),
             // While it is destroyed its pool grants nothing any more, although it is still there.
             Found::Hidden if hidden < HIDDEN_LOOKS => {
                 hidden += 1;

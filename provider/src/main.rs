@@ -4,13 +4,19 @@
 
 use std::process::ExitCode;
 
+mod ansible;
+mod cluster;
 mod diagnose;
+mod events;
 mod ip_lease;
 mod ip_pool;
+mod kube;
 mod ledger;
 mod machine;
 mod provider;
+mod ssh;
 mod stamp;
+mod wait;
 
 /// The provider's address in a configuration's `required_providers`.
 const ADDRESS: &str = "registry.terraform.io/kubesmith/kubesmith";

@@ -12,12 +12,13 @@ use kubesmith_tfplugin::{Cx, Diag, Model, Provider, Resources, Result, Secret, T
 use tokio::time::Instant;
 use url::Url;
 
+use crate::cluster::Clusters;
 use crate::diagnose;
 use crate::ip_lease::IpLeases;
 use crate::ip_pool::IpPools;
 
 /// How long an operation may take that Terraform sets no limit to: refresh, plan, import.
-const LOOKING: Duration = Duration::from_secs(120);
+const LOOKING: Duration = Duration::from_mins(2);
 /// The VMID of the ledger if none is configured.
 const DEFAULT_LEDGER_VMID: u32 = 9990;
 
@@ -83,7 +84,7 @@ impl Provider for Kubesmith {
     }
 
     fn resources(&self) -> Resources<Context> {
-        Resources::new().with(IpPools).with(IpLeases)
+        Resources::new().with(IpPools).with(IpLeases).with(Clusters)
     }
 }
 
@@ -101,14 +102,18 @@ impl ProviderConfig {
             Some(Ok(token)) => Some(token),
             None => setting("api_token", None, "KUBESMITH_API_TOKEN")?,
         };
-        let mut options = Options::new(
-            endpoint.ok_or_else(|| {
-                needed("endpoint", "KUBESMITH_ENDPOINT", "the address of the Proxmox VE API")
-            })?,
-            token.ok_or_else(|| {
-                needed("api_token", "KUBESMITH_API_TOKEN", "an API token, user@realm!name=secret")
-            })?,
-        );
+        let endpoint = endpoint.ok_or_else(|| {
+            needed("endpoint", "KUBESMITH_ENDPOINT", "the address of the Proxmox VE API")
+        })?;
+        if endpoint.scheme() != "https" || endpoint.host_str().is_none() {
+            return Err(
+                faulty("endpoint", &format!("{endpoint} is not an https:// address")).into()
+            );
+        }
+        let token = token.ok_or_else(|| {
+            needed("api_token", "KUBESMITH_API_TOKEN", "an API token, user@realm!name=secret")
+        })?;
+        let mut options = Options::new(endpoint, token);
         options.trust = self.trust()?;
         let version = env!("CARGO_PKG_VERSION");
         options.user_agent =
@@ -164,7 +169,7 @@ fn setting<T: FromStr<Err: std::fmt::Display>>(
 }
 
 /// The one place of this program that reads its settings from the environment.
-fn environment(variable: &str) -> Option<String> {
+pub(crate) fn environment(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
@@ -213,6 +218,11 @@ impl Context {
     /// Notes that a resource manages this lease; false if another one already does.
     pub(crate) fn hold(&self, lease: &str) -> bool {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.to_owned())
+    }
+
+    /// Whether a resource of this run is known to manage this lease.
+    pub(crate) fn holds(&self, lease: &str) -> bool {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner).contains(lease)
     }
 
     /// The lease is gone.

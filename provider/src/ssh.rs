@@ -6,12 +6,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
+use kubesmith_process::{Error, Tool};
 use kubesmith_spec::Nonce;
 use sha2::{Digest, Sha256};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{LineEnding, PrivateKey, PublicKey};
+use tokio::net::TcpStream;
 use zeroize::Zeroizing;
+
+use crate::wait::{Limits, Look, Pacing, WaitError, until};
+
+/// How long a machine of the same network may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(3);
 
 /// The key pair with which a cluster's machines are entered.
 pub struct KeyPair {
@@ -28,7 +36,10 @@ impl KeyPair {
     pub fn generate(comment: &str) -> Self {
         let seed = Zeroizing::new(rand::random::<[u8; 32]>());
         let pair = KeypairData::from(Ed25519Keypair::from_seed(&seed));
-        Self { private: PrivateKey::new(pair, comment).expect("an Ed25519 key pair of 32 bytes always encodes") }
+        Self {
+            private: PrivateKey::new(pair, comment)
+                .expect("an Ed25519 key pair of 32 bytes always encodes"),
+        }
     }
 
     /// Reads a private key in OpenSSH format.
@@ -100,8 +111,44 @@ impl fmt::Display for KnownHosts {
     }
 }
 
+/// `ssh-keyscan` cannot be used, or there was no host key in time.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The program does not run.
+    #[error(transparent)]
+    Program(kubesmith_process::Error),
+    /// No answer in time.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+}
+
+/// Waits until the machine answers over SSH and returns its Ed25519 host key. Nothing is known of the
+/// machine before, so this is only for its first contact or to compare.
+pub async fn scan(address: Ipv4Addr, limits: &Limits) -> Result<String, ScanError> {
+    let tool = Tool::new("ssh-keyscan")
+        .args(["-t", "ed25519", "-T", "5", &address.to_string()])
+        .timeout(Duration::from_secs(20));
+    let look = || async {
+        // Asking for a connection first is cheaper than a child, and says more.
+        match tokio::time::timeout(CONNECT, TcpStream::connect((address, 22))).await {
+            Err(_) => return Look::NotYet(format!("no answer from {address} port 22")),
+            Ok(Err(error)) => return Look::NotYet(format!("{address} port 22: {error}")),
+            Ok(Ok(_)) => {}
+        }
+        match tool.output(&limits.cancel).await {
+            Ok(output) => match scanned(&output.stdout, address) {
+                Some(key) => Look::Ready(Ok(key)),
+                None => Look::NotYet(format!("{address} accepts connections but shows no Ed25519 host key")),
+            },
+            Err(error @ (Error::NotFound { .. } | Error::Start { .. })) => Look::Ready(Err(ScanError::Program(error))),
+            Err(error) => Look::NotYet(format!("{address} accepts connections, but {error}")),
+        }
+    };
+    until(&format!("SSH on {address}"), limits, Pacing::CALM, look).await?
+}
+
 /// The host key of `address` in the output of `ssh-keyscan`, if there is a valid one.
-pub fn scanned(output: &str, address: Ipv4Addr) -> Option<String> {
+fn scanned(output: &str, address: Ipv4Addr) -> Option<String> {
     output.lines().filter_map(host_key).find(|(host, _)| *host == address).map(|(_, key)| key)
 }
 
@@ -124,15 +171,21 @@ mod tests {
         assert_eq!(read.public_line(), pair.public_line());
         assert_eq!(read.nonce(), pair.nonce());
         assert_ne!(KeyPair::generate("kubesmith demo").nonce(), pair.nonce());
-        assert!(pair.public_line().starts_with("ssh-ed25519 ") && pair.public_line().ends_with(" kubesmith demo"));
+        assert!(
+            pair.public_line().starts_with("ssh-ed25519 ")
+                && pair.public_line().ends_with(" kubesmith demo")
+        );
         assert_eq!(KeyPair::parse("not a key").unwrap_err(), BadKey);
         assert!(!format!("{pair:?}").contains("PRIVATE"));
     }
 
     #[test]
     fn host_keys_are_pinned_by_address_and_rubbish_is_left_out() {
-        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
-        let output = format!("# 10.40.19.201:22 SSH-2.0-OpenSSH_10.0\n10.40.19.201 {key}\n10.40.19.202 ssh-ed25519 x\n");
+        let key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+        let output = format!(
+            "# 10.40.19.201:22 SSH-2.0-OpenSSH_10.0\n10.40.19.201 {key}\n10.40.19.202 ssh-ed25519 x\n"
+        );
         let address = Ipv4Addr::new(10, 40, 19, 201);
         assert_eq!(scanned(&output, address).as_deref(), Some(key));
         assert_eq!(scanned(&output, Ipv4Addr::new(10, 40, 19, 202)), None);

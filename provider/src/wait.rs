@@ -70,14 +70,20 @@ impl Limits {
 
 impl Pacing {
     /// For conditions that a local look answers within milliseconds.
-    pub const QUICK: Self = Self { first: Duration::from_millis(200), most: Duration::from_secs(1) };
+    pub const QUICK: Self =
+        Self { first: Duration::from_millis(200), most: Duration::from_secs(1) };
     /// For conditions that cost a server something.
     pub const CALM: Self = Self { first: Duration::from_millis(500), most: Duration::from_secs(3) };
 }
 
 /// Looks until the condition holds, the deadline passes, or Terraform asks to stop. A look that hangs
 /// is given up with the deadline too.
-pub async fn until<T, F, Fut>(what: &str, limits: &Limits, pacing: Pacing, mut look: F) -> Result<T, WaitError>
+pub async fn until<T, F, Fut>(
+    what: &str,
+    limits: &Limits,
+    pacing: Pacing,
+    mut look: F,
+) -> Result<T, WaitError>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Look<T>>,
@@ -85,7 +91,11 @@ where
     let started = Instant::now();
     let mut pause = pacing.first;
     let mut last = "nothing".to_owned();
-    let timed_out = |last: String| WaitError::TimedOut { what: what.to_owned(), waited: started.elapsed(), last };
+    let timed_out = |last: String| WaitError::TimedOut {
+        what: what.to_owned(),
+        waited: started.elapsed(),
+        last,
+    };
     let cancelled = |last: String| WaitError::Cancelled { what: what.to_owned(), last };
     loop {
         tokio::select! {
@@ -121,31 +131,32 @@ impl fmt::Display for Seconds {
 mod tests {
     use super::*;
 
-    fn limits(seconds: u64) -> Limits {
-        Limits { deadline: Instant::now() + Duration::from_secs(seconds), cancel: CancellationToken::new() }
+    const SHORT: Pacing = Pacing { first: Duration::from_millis(1), most: Duration::from_millis(5) };
+
+    fn limits(time: Duration) -> Limits {
+        Limits { deadline: Instant::now() + time, cancel: CancellationToken::new() }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_wait_that_ends_in_vain_says_what_was_last_seen() {
-        let mut looks = 0;
-        let look = || {
-            looks += 1;
-            let seen = format!("look {looks}");
-            async move { Look::<()>::NotYet(seen) }
-        };
-        let error = until("SSH on demo-cp-1", &limits(1), Pacing::QUICK, look).await.unwrap_err();
-        assert_eq!(error.to_string(), "gave up waiting for SSH on demo-cp-1 after 1 s; last seen: look 4");
+        let look = || async { Look::<()>::NotYet("connection refused".into()) };
+        let limits = limits(Duration::from_millis(50));
+        let error = until("SSH on demo-cp-1", &limits, SHORT, look).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "gave up waiting for SSH on demo-cp-1 after 0 s; last seen: connection refused"
+        );
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_look_that_hangs_is_given_up_and_a_cancel_is_obeyed() {
         let hangs = std::future::pending::<Look<()>>;
-        let error = until("an answer", &limits(5), Pacing::CALM, hangs).await.unwrap_err();
+        let error = until("an answer", &limits(Duration::from_millis(20)), SHORT, hangs).await.unwrap_err();
         assert!(matches!(error, WaitError::TimedOut { .. }));
 
-        let limits = limits(60);
+        let limits = limits(Duration::from_secs(60));
         limits.cancel.cancel();
-        let error = until("an answer", &limits, Pacing::CALM, hangs).await.unwrap_err();
+        let error = until("an answer", &limits, SHORT, hangs).await.unwrap_err();
         assert_eq!(error.to_string(), "cancelled while waiting for an answer; last seen: nothing");
     }
 }

@@ -22,7 +22,7 @@ const MACHINES: [(&str, &str, u8, u32); 3] = [
 ];
 
 /// Makes the three machines and the cluster on them, takes the time, and removes them again.
-pub async fn create(session: &Session, ansible_playbook: &Path) -> Result<Duration> {
+pub(crate) async fn create(session: &Session, ansible_playbook: &Path) -> Result<Duration> {
     let dir = tempfile::tempdir()?;
     let key = dir.path().join("key");
     let mut keygen = command::command("ssh-keygen");

@@ -7,8 +7,6 @@ mod deb;
 mod golden;
 mod repository;
 mod serve;
-#[cfg(test)]
-mod tests;
 
 use std::path::PathBuf;
 
@@ -43,24 +41,8 @@ fn minor(version: &str) -> anyhow::Result<String> {
     let mut parts = version.trim_start_matches('v').split('.');
     match (parts.next(), parts.next()) {
         (Some(major), Some(minor)) => Ok(format!("v{major}.{minor}")),
-        _ => anyhow::bail!("\"{version}\" is not a Kubernetes version: expected a form like 1.36.4"),
+        _ => {
+            anyhow::bail!("\"{version}\" is not a Kubernetes version: expected a form like 1.36.4")
+        }
     }
-}
-
-/// Runs a program to its end; its output is part of the error when it fails.
-async fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> anyhow::Result<Vec<u8>> {
-    let output = crate::command::asynchronous(program)
-        .args(arguments)
-        .stdin(std::process::Stdio::null())
-        .output()
-        .await
-        .with_context(|| format!("failed to start {program}: is it installed?"))?;
-    anyhow::ensure!(
-        output.status.success(),
-        "{program} failed ({}): {}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(output.stdout)
 }

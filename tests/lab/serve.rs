@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
@@ -47,6 +48,9 @@ pub struct Options {
     /// Tasks and delays take almost no time.
     #[arg(long)]
     fast: bool,
+    /// Seconds for which names and states in lists may be old; 10 on the real thing.
+    #[arg(long)]
+    status_round: Option<u64>,
     /// Serve on when standard input closes; a signal ends it.
     #[arg(long)]
     detached: bool,
@@ -147,6 +151,7 @@ async fn until_told_to_stop(
         version: options.pve_version,
         seed: options.seed,
         fast: options.fast,
+        status_round: options.status_round.map(|seconds| Duration::from_secs(seconds.max(1))),
         guests: guests.clone(),
         listen: SocketAddr::from(([127, 0, 0, 1], options.port)),
     })

@@ -23,13 +23,11 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     /// Wait for bytes and give the lines that are whole now. May be dropped at any time without losing any.
     pub(crate) async fn next(&mut self) -> Vec<String> {
         let Some(pipe) = &mut self.pipe else { return std::future::pending().await };
-        match pipe.read_buf(&mut self.pending).await {
-            Ok(1..) => self.split(),
-            Ok(0) | Err(_) => {
-                self.pipe = None;
-                self.rest()
-            }
+        if pipe.read_buf(&mut self.pending).await.is_ok_and(|count| count > 0) {
+            return self.split();
         }
+        self.pipe = None;
+        self.rest()
     }
 
     /// What came without an end of line.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::ext::ReasonPhrase;
-use reqwest::header::{AUTHORIZATION, DATE, HeaderMap};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -89,6 +89,10 @@ impl Client {
             return Err(Error::local(Class::Malformed, "no endpoint is given"));
         }
         for endpoint in &endpoints {
+            if !endpoint.username().is_empty() || endpoint.password().is_some() {
+                let message = "the endpoint must not hold a user or a password";
+                return Err(Error::local(Class::Malformed, message));
+            }
             // Plain HTTP would show the token to the network; on the loopback there is no network.
             if endpoint.scheme() != "https"
                 && !(endpoint.scheme() == "http" && is_loopback(endpoint))
@@ -158,7 +162,7 @@ impl Client {
             let index = (first + offset) % shared.endpoints.len();
             match self.attempt(&shared.endpoints[index], request).await {
                 Err(error) if error.is_unreachable() && error.status().is_none() => {
-                    failure = failure.or(Some(error))
+                    failure = failure.or(Some(error));
                 }
                 done => {
                     shared.current.store(index, Ordering::Relaxed);
@@ -174,11 +178,9 @@ impl Client {
         endpoint: &Url,
         request: &Request,
     ) -> Result<Answer<T>, Error> {
-        let mut url = format!(
-            "{}/api2/json/{}",
-            endpoint.as_str().trim_end_matches('/'),
-            request.path.join("/")
-        );
+        // People copy the address with the path of the API at its end.
+        let base = endpoint.as_str().trim_end_matches('/').trim_end_matches("/api2/json");
+        let mut url = format!("{base}/api2/json/{}", request.path.join("/"));
         let parameters = wire::encode_pairs(&request.parameters);
         let has_body = matches!(request.method, Method::POST | Method::PUT);
         if !has_body && !parameters.is_empty() {
@@ -186,9 +188,10 @@ impl Client {
         }
         let mut builder = self.0.http.request(request.method.clone(), url);
         if has_body {
-            // An empty body too, because the server wants a Content-Length on these.
+            // Said explicitly, because hyper says nothing about an empty body.
             builder = builder
-                .header("content-type", "application/x-www-form-urlencoded")
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(CONTENT_LENGTH, parameters.len())
                 .body(parameters);
         }
         let response = builder.send().await.map_err(|error| transport(endpoint, &error))?;
@@ -289,7 +292,10 @@ impl Request {
     }
 
     fn shown_path(&self) -> String {
-        self.path.iter().map(|segment| format!("/{}", wire::decode(segment))).collect()
+        format!(
+            "/{}",
+            self.path.iter().map(|segment| wire::decode(segment)).collect::<Vec<_>>().join("/")
+        )
     }
 }
 

@@ -233,9 +233,10 @@ impl Error {
         self
     }
 
-    /// A lost answer to a question is as good as a question that was never asked.
+    /// A lost answer to a question is as good as a question that was never asked. (An answer that says that *it* does not know,
+    /// as about a task that has vanished, is not lost.)
     pub(crate) fn of_a_read(mut self) -> Self {
-        if self.0.class == Class::UnknownOutcome {
+        if self.0.class == Class::UnknownOutcome && !matches!(self.0.status, Some(400 | 500)) {
             self.0.class = Class::NotDelivered;
         }
         self

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Class, Error};
 
-/// How long one refusal is worth repeating. A lock that lives longer than this has an owner who must be told.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long one refusal is worth waiting, the attempts themselves not counted. A lock that lives longer than this has an owner who must be told.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// When to give up, and whom to listen to for giving up earlier.
 #[derive(Debug, Clone)]
@@ -79,8 +79,8 @@ pub async fn retry<T, F>(deadline: &Deadline, mut attempt: impl FnMut() -> F) ->
 where
     F: Future<Output = Result<T, Error>>,
 {
-    let patience = deadline.at_most(PATIENCE);
     let mut pause = Duration::from_secs(1);
+    let mut waited = Duration::ZERO;
     deadline.check()?;
     loop {
         let error = match attempt().await {
@@ -89,11 +89,12 @@ where
         };
         let wait = pause.mul_f64(rand::rng().random_range(0.75..1.25));
         tracing::debug!(%error, seconds = wait.as_secs_f64(), "will try again");
-        match patience.sleep(wait).await {
+        match deadline.sleep(wait).await {
             Err(stop) if stop.is_cancelled() => return Err(stop),
-            Err(_) => return Err(error),
-            Ok(()) => pause = (pause * 2).min(Duration::from_secs(8)),
+            Ok(()) if waited < PATIENCE => pause = (pause * 2).min(Duration::from_secs(8)),
+            _ => return Err(error),
         }
+        waited += wait;
     }
 }
 
@@ -108,7 +109,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn busy_is_repeated_and_unknown_is_not() {
-        let deadline = Deadline::after(Duration::from_secs(600), &CancellationToken::new());
+        let deadline = Deadline::after(Duration::from_mins(10), &CancellationToken::new());
         let mut calls = 0;
         retry(&deadline, || {
             calls += 1;
@@ -141,7 +142,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.class(), &Class::NotDelivered);
 
-        let deadline = Deadline::after(Duration::from_secs(60), &cancel);
+        let deadline = Deadline::after(Duration::from_mins(1), &cancel);
         let error = retry(&deadline, || {
             cancel.cancel();
             std::future::ready(failing(&Class::Busy))

@@ -201,6 +201,10 @@ impl ServerCertVerifier for Verifier {
 fn explain(error: &CertificateError) -> String {
     match error {
         CertificateError::UnknownIssuer => "its issuer is not known here".to_owned(),
+        // Authorities of two clusters may well have the same name.
+        CertificateError::BadSignature => {
+            "its issuer only has the name of one that is known here".to_owned()
+        }
         other => other.to_string(),
     }
 }

@@ -171,6 +171,14 @@ impl Client {
         self.start_task(request).await
     }
 
+    /// Shut it down in an orderly way, and stop it hard if that takes longer than `seconds`.
+    pub async fn shutdown_vm(&self, node: &str, vmid: u32, seconds: u32) -> Result<Upid, Error> {
+        let request = post(&["nodes", node, "qemu", &vmid.to_string(), "status", "shutdown"])
+            .with("timeout", seconds.to_string())
+            .with("forceStop", "1");
+        self.start_task(request).await
+    }
+
     /// Destroy it. It must be stopped, and the stop's task must have ended.
     pub async fn delete_vm(
         &self,

@@ -202,13 +202,11 @@ impl Net {
         ];
         let parts = PropertyString::parse(text);
         let by_model = parts.pairs.iter().find(|(key, _)| !OPTIONS.contains(&key.as_str()));
-        let (model, mac) = match by_model {
-            Some((model, mac)) => (model.clone(), mac.clone()),
-            None => {
-                let model =
-                    parts.get("model").map(str::to_owned).or_else(|| parts.default.clone())?;
-                (model, parts.get("macaddr").unwrap_or_default().to_owned())
-            }
+        let (model, mac) = if let Some((model, mac)) = by_model {
+            (model.clone(), mac.clone())
+        } else {
+            let model = parts.get("model").map(str::to_owned).or_else(|| parts.default.clone())?;
+            (model, parts.get("macaddr").unwrap_or_default().to_owned())
         };
         let vlan = parts.get("tag").and_then(|tag| tag.parse().ok());
         Some(Self { model, mac, bridge: parts.get("bridge").map(str::to_owned), vlan })

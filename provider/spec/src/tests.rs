@@ -45,16 +45,17 @@ fn lease(name: &str, first: [u8; 4], count: u32, first_vmid: u32) -> Lease {
 }
 
 fn problems(spec: &ClusterSpec) -> String {
-    spec.problems().iter().map(|problem| format!("{problem}\n")).collect()
+    spec.problems().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn machines_take_the_lowest_addresses_control_plane_first() {
-    let machines: String = demo()
+    let machines = demo()
         .machines()
         .iter()
-        .map(|m| format!("{} {} {} {}\n", m.name, m.role, m.address, m.vmid))
-        .collect();
+        .map(|m| format!("{} {} {} {}", m.name, m.role, m.address, m.vmid))
+        .collect::<Vec<_>>()
+        .join("\n");
     insta::assert_snapshot!(machines, @r"
     demo-cp-1 control-plane 10.40.19.201 19201
     demo-worker-1 worker 10.40.19.202 19202
@@ -129,7 +130,7 @@ proptest! {
         spec.workers.count = workers;
         let machines = spec.machines();
         let room: u32 = counts.iter().sum();
-        prop_assert_eq!(machines.len() as u32, room.min(1 + workers));
+        prop_assert_eq!(machines.len(), room.min(1 + workers) as usize);
 
         let distinct: BTreeSet<_> = machines.iter().map(|m| (m.address, m.vmid)).collect();
         prop_assert_eq!(distinct.len(), machines.len());

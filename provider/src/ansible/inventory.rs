@@ -70,10 +70,14 @@ mod tests {
             role,
             address: Ipv4Addr::new(10, 40, 19, last),
         };
-        let hosts = [host("demo-cp-1", Role::ControlPlane, 201), host("demo-worker-1", Role::Worker, 202)];
+        let hosts =
+            [host("demo-cp-1", Role::ControlPlane, 201), host("demo-worker-1", Role::Worker, 202)];
         let user = SshUser::parse("kubesmith").unwrap();
-        let access =
-            Access { user: &user, private_key: Path::new("/run/key"), known_hosts: Path::new("/run/known") };
+        let access = Access {
+            user: &user,
+            private_key: Path::new("/run/key"),
+            known_hosts: Path::new("/run/known"),
+        };
         let text = serde_json::to_string_pretty(&inventory(&hosts, access)).unwrap();
         insta::assert_snapshot!(text, @"");
     }

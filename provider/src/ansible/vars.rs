@@ -49,7 +49,9 @@ pub fn vars<'a>(spec: &'a ClusterSpec, artifacts: &'a Path, remove: &'a [NodeNam
     Vars {
         cluster_name: name.as_str(),
         kubernetes_version: kubernetes_version.to_string(),
-        kubernetes_package_mirror: package_mirror.as_ref().map_or(PUBLIC_PACKAGES, |mirror| mirror.as_str()),
+        kubernetes_package_mirror: package_mirror
+            .as_ref()
+            .map_or(PUBLIC_PACKAGES, |mirror| mirror.as_str()),
         api_endpoint,
         pod_cidr: pod_cidr.to_string(),
         service_cidr: service_cidr.to_string(),

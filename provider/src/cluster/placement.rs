@@ -39,7 +39,9 @@ pub struct Template {
     pub shared: bool,
     /// The boot disk's key, such as `scsi0`.
     pub disk: String,
-    /// The boot disk's size in GiB, rounded up.
+    /// The storage that the boot disk lies on.
+    pub storage: String,
+    /// The boot disk's size in GiB, rounded down.
     pub disk_gib: u32,
 }
 
@@ -99,7 +101,10 @@ pub fn place(
             *left = left.saturating_sub(wanted);
         }
         *counts.entry(host.name.clone()).or_default() += 1;
-        placements.insert(machine.vmid, Placement { template: template.clone(), host: host.name.clone() });
+        placements.insert(
+            machine.vmid,
+            Placement { template: template.clone(), host: host.name.clone() },
+        );
     }
     Ok(placements)
 }

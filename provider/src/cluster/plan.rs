@@ -5,6 +5,7 @@
 //! Planning again after a converge gives nothing, and a converge may stop after any step.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use kubesmith_spec::{MachineSize, NodeName, Role};
 
@@ -30,6 +31,11 @@ pub struct Observed {
 pub enum Seen {
     /// Its stamp says that it is this cluster's.
     Ours(Ours),
+    /// Its Proxmox node is down, so nobody can say or change anything.
+    OutOfReach {
+        /// The Proxmox node.
+        host: String,
+    },
     /// It has no stamp, or somebody else's.
     Stranger {
         /// Its name, or what can be said about it.
@@ -83,6 +89,19 @@ pub enum Kubernetes {
     Nodes(BTreeMap<NodeName, bool>),
 }
 
+impl fmt::Display for Kubernetes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAsked => f.write_str("not asked yet"),
+            Self::Unreachable(why) => f.write_str(why),
+            Self::Nodes(nodes) => {
+                let states = nodes.iter().map(|(name, ready)| format!("{name} {}", if *ready { "Ready" } else { "NotReady" }));
+                f.write_str(&states.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
 /// Why there is no plan: something is in the way that only a person may move.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -111,8 +130,20 @@ pub enum Refusal {
         /// The machines.
         machines: Vec<Existing>,
     },
+    /// A machine lies on a Proxmox node that is down.
+    #[error(
+        "VM {vmid} is on Proxmox node {host}, which is down; nothing was changed: bring {host} back and apply again"
+    )]
+    HostDown {
+        /// The VMID.
+        vmid: u32,
+        /// The node.
+        host: String,
+    },
     /// A disk cannot become smaller.
-    #[error("the disk of {machine} has {is} GiB and cannot shrink to {wanted} GiB; raise disk_gib or replace the cluster")]
+    #[error(
+        "the disk of {machine} has {is} GiB and cannot shrink to {wanted} GiB; raise disk_gib or replace the cluster"
+    )]
     Shrink {
         /// Which machine.
         machine: String,
@@ -139,6 +170,11 @@ pub fn plan(target: &Target, seen: &Observed) -> Result<Vec<Step>, Refusal> {
 /// Everything that a person must decide comes first, before anything is touched.
 fn refuse(target: &Target, seen: &Observed) -> Result<(), Refusal> {
     let mut unknown = Vec::new();
+    for (vmid, found) in &seen.machines {
+        if let Seen::OutOfReach { host } = found {
+            return Err(Refusal::HostDown { vmid: *vmid, host: host.clone() });
+        }
+    }
     for machine in &target.machines {
         match seen.machines.get(&machine.vmid) {
             Some(Seen::Stranger { what, host }) => {
@@ -149,15 +185,20 @@ fn refuse(target: &Target, seen: &Observed) -> Result<(), Refusal> {
                     address: machine.address,
                 });
             }
-            Some(Seen::Ours(ours)) if ours.standing == Standing::Unknown => unknown.push(ours.existing.clone()),
-            Some(Seen::Ours(ours)) if ours.standing == Standing::Made && ours.size.disk_gib > machine.size.disk_gib => {
+            Some(Seen::Ours(ours)) if ours.standing == Standing::Unknown => {
+                unknown.push(ours.existing.clone())
+            }
+            Some(Seen::Ours(ours))
+                if ours.standing == Standing::Made
+                    && ours.size.disk_gib > machine.size.disk_gib =>
+            {
                 return Err(Refusal::Shrink {
                     machine: machine.to_string(),
                     is: ours.size.disk_gib,
                     wanted: machine.size.disk_gib,
                 });
             }
-            _ => {}
+            Some(Seen::Ours(_) | Seen::OutOfReach { .. }) | None => {}
         }
     }
     if unknown.is_empty() { Ok(()) } else { Err(Refusal::Unknown { machines: unknown }) }
@@ -173,7 +214,8 @@ struct World<'a> {
 impl<'a> World<'a> {
     fn new(target: &Target, seen: &'a Observed) -> Self {
         let mut world = World { seen, reborn: false };
-        let control_plane = target.machines.iter().find(|machine| machine.role == Role::ControlPlane);
+        let control_plane =
+            target.machines.iter().find(|machine| machine.role == Role::ControlPlane);
         world.reborn = control_plane.is_some_and(|machine| world.usable(machine).is_none());
         world
     }
@@ -184,7 +226,9 @@ impl<'a> World<'a> {
         let usable = match ours.standing {
             Standing::Begun => true,
             // It may have joined a control plane that is gone.
-            Standing::Made | Standing::Resumed => !self.reborn || self.seen.configured.contains(&machine.vmid),
+            Standing::Made | Standing::Resumed => {
+                !self.reborn || self.seen.configured.contains(&machine.vmid)
+            }
             Standing::Abandoned | Standing::Unknown => false,
         };
         usable.then_some(ours)
@@ -193,7 +237,7 @@ impl<'a> World<'a> {
     fn ours(&self, vmid: u32) -> Option<&'a Ours> {
         match self.seen.machines.get(&vmid) {
             Some(Seen::Ours(ours)) => Some(ours),
-            Some(Seen::Stranger { .. }) | None => None,
+            Some(Seen::Stranger { .. } | Seen::OutOfReach { .. }) | None => None,
         }
     }
 
@@ -228,7 +272,8 @@ fn machines(target: &Target, world: &World<'_>) -> Result<Vec<Step>, Refusal> {
         match world.usable(machine) {
             None => {
                 steps.extend(world.ours(machine.vmid).into_iter().flat_map(remove));
-                let placement = placements.remove(&machine.vmid).expect("every missing machine was placed");
+                let placement =
+                    placements.remove(&machine.vmid).expect("every missing machine was placed");
                 steps.extend(make(machine, placement));
             }
             Some(ours) => steps.extend(start(machine, ours)),
@@ -277,25 +322,18 @@ fn remove(ours: &Ours) -> Vec<Step> {
     let existing = &ours.existing;
     match (ours.standing, ours.running) {
         (Standing::Abandoned, _) => vec![Step::RemoveUnfinished(existing.clone())],
-        (_, true) => vec![Step::StopMachine(existing.clone()), Step::DestroyMachine(existing.clone())],
+        (_, true) => {
+            vec![Step::StopMachine(existing.clone()), Step::DestroyMachine(existing.clone())]
+        }
         (_, false) => vec![Step::DestroyMachine(existing.clone())],
     }
 }
 
-/// Makes nodes of machines that are none yet.
+/// Makes nodes of machines that are none yet. The role lets a new machine take the place of an old
+/// node of its name.
 fn configure(target: &Target, world: &World<'_>) -> Vec<Step> {
-    let needed = || target.machines.iter().filter(|machine| !world.configured(machine));
-    let names = |machines: &mut dyn Iterator<Item = &Machine>| -> Vec<NodeName> {
-        machines.map(|machine| machine.name.clone()).collect()
-    };
-    // A machine made just now cannot have joined: a node of its name is the one that it replaces,
-    // and Kubernetes refuses a second node of that name.
-    let begun = |machine: &&Machine| world.usable(machine).is_some_and(|ours| ours.standing == Standing::Begun);
-    let stale = names(&mut needed().filter(begun).filter(|machine| world.registered(&machine.name)));
-    if !stale.is_empty() {
-        return vec![Step::DrainNodes { nodes: stale }];
-    }
-    let nodes = names(&mut needed());
+    let needed = target.machines.iter().filter(|machine| !world.configured(machine));
+    let nodes: Vec<NodeName> = needed.map(|machine| machine.name.clone()).collect();
     if nodes.is_empty() { Vec::new() } else { vec![Step::RunPlaybook { nodes }] }
 }
 
@@ -315,10 +353,14 @@ fn ready(target: &Target, world: &World<'_>) -> Vec<Step> {
 /// index first. A destroy aims at no machine at all, so it comes here at once and drains nothing.
 fn shrink(target: &Target, world: &World<'_>) -> Vec<Step> {
     let surplus = || {
-        let others = world.seen.machines.keys().rev().filter(|vmid| target.machine(**vmid).is_none());
-        others.filter_map(|vmid| world.ours(*vmid)).filter(|ours| ours.standing != Standing::Unknown)
+        let others =
+            world.seen.machines.keys().rev().filter(|vmid| target.machine(**vmid).is_none());
+        others
+            .filter_map(|vmid| world.ours(*vmid))
+            .filter(|ours| ours.standing != Standing::Unknown)
     };
-    let registered = surplus().map(|ours| &ours.existing.name).filter(|name| world.registered(name));
+    let registered =
+        surplus().map(|ours| &ours.existing.name).filter(|name| world.registered(name));
     let nodes: Vec<NodeName> = registered.cloned().collect();
     if !nodes.is_empty() && !target.machines.is_empty() {
         return vec![Step::DrainNodes { nodes }];
@@ -331,7 +373,8 @@ fn shrink(target: &Target, world: &World<'_>) -> Vec<Step> {
 fn change_size(target: &Target, world: &World<'_>) -> Vec<Step> {
     let differing = target.machines.iter().find_map(|machine| {
         let ours = world.usable(machine)?;
-        let differs = cpu_or_memory_differs(machine, ours) || ours.size.disk_gib < machine.size.disk_gib;
+        let differs =
+            cpu_or_memory_differs(machine, ours) || ours.size.disk_gib < machine.size.disk_gib;
         differs.then_some((machine, ours))
     });
     let Some((machine, ours)) = differing else { return Vec::new() };

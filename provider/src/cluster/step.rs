@@ -116,9 +116,9 @@ impl Step {
             | Self::AwaitSsh { machine }
             | Self::ShutDownMachine { machine, .. }
             | Self::MarkMade { machine } => Some((&machine.name, machine.vmid)),
-            Self::StopMachine(existing) | Self::DestroyMachine(existing) | Self::RemoveUnfinished(existing) => {
-                Some((&existing.name, existing.vmid))
-            }
+            Self::StopMachine(existing)
+            | Self::DestroyMachine(existing)
+            | Self::RemoveUnfinished(existing) => Some((&existing.name, existing.vmid)),
             Self::RunPlaybook { .. } | Self::AwaitReady { .. } | Self::DrainNodes { .. } => None,
         }
     }
@@ -130,17 +130,25 @@ impl fmt::Display for Step {
             Self::CloneMachine { machine, placement } => write!(f, "clone {machine} {placement}"),
             Self::ConfigureMachine { machine } => {
                 let MachineSize { cores, memory_mib, disk_gib: _ } = machine.size;
-                write!(f, "configure {machine}: {cores} cores, {memory_mib} MiB, {}", machine.address)
+                write!(
+                    f,
+                    "configure {machine}: {cores} cores, {memory_mib} MiB, {}",
+                    machine.address
+                )
             }
             Self::ResizeDisk { machine, disk } => {
                 write!(f, "grow disk {disk} of {machine} to {} GiB", machine.size.disk_gib)
             }
             Self::StartMachine { machine } => write!(f, "start {machine}"),
-            Self::AwaitSsh { machine } => write!(f, "wait for SSH on {} ({})", machine.name, machine.address),
+            Self::AwaitSsh { machine } => {
+                write!(f, "wait for SSH on {} ({})", machine.name, machine.address)
+            }
             Self::RunPlaybook { nodes } => write!(f, "configure Kubernetes on {}", list(nodes)),
             Self::AwaitReady { nodes } => write!(f, "wait until ready: {}", list(nodes)),
             Self::MarkMade { machine } => write!(f, "mark {machine} as finished"),
-            Self::DrainNodes { nodes } => write!(f, "drain and remove from Kubernetes: {}", list(nodes)),
+            Self::DrainNodes { nodes } => {
+                write!(f, "drain and remove from Kubernetes: {}", list(nodes))
+            }
             Self::ShutDownMachine { machine, from } => write!(
                 f,
                 "shut down {machine} to change its size from {} cores, {} MiB, {} GiB",

@@ -11,9 +11,9 @@ use kubesmith_spec::{AddressRange, LeaseName, PoolName};
 use kubesmith_tfplugin::{Cx, Diag, Plan, Resource, Result};
 
 use self::model::IpLease;
-use crate::ledger::Ledger;
 use crate::ledger::reserve::Wanted;
 use crate::ledger::rows::Claim;
+use crate::ledger::{Ledger, home};
 use crate::provider::{Context, deadline};
 
 /// The resource.
@@ -86,12 +86,36 @@ impl Resource for IpLeases {
     }
 
     /// Missing entries are put back in place: that, and nothing else, is a change of a lease.
-    async fn plan(&self, _cx: &Cx<Context>, plan: &mut Plan<IpLease>) -> Result<()> {
+    async fn plan(&self, cx: &Cx<Context>, plan: &mut Plan<IpLease>) -> Result<()> {
         if !plan.is_destroy() {
             plan.set("missing", Vec::<std::net::Ipv4Addr>::new());
         }
+        if plan.is_create()
+            && let Some(warning) = foresee(cx, plan).await?
+        {
+            plan.diag(warning);
+        }
         Ok(())
     }
+}
+
+/// What can be said beforehand about a lease that is to be made. Nothing if its pool is yet to be made
+/// too, or if the lease of that name is one that this run replaces.
+async fn foresee(cx: &Cx<Context>, plan: &Plan<IpLease>) -> Result<Option<Diag>> {
+    let (Some(context), Some(planned)) = (cx.configured_client(), plan.planned()) else {
+        return Ok(None);
+    };
+    if context.holds(&id(&planned.pool, &planned.name))
+        || home::find(context, &deadline(cx)).await?.is_none()
+    {
+        return Ok(None);
+    }
+    let ledger = Ledger::open(context, &deadline(cx)).await?;
+    let Some(pool) = ledger.find_pool(&planned.pool).await? else { return Ok(None) };
+    let owner = context.owner()?.clone();
+    ledger
+        .foresee(&pool, Wanted { lease: (*planned.name).clone(), owner, count: planned.size })
+        .await
 }
 
 /// Two resources of one configuration must not take up the same lease.

@@ -76,6 +76,7 @@ impl IpLease {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "validators are given references")]
 fn check_size(size: &u32) -> Result<(), &'static str> {
     if (1..=250).contains(size) { Ok(()) } else { Err("A lease has 1 to 250 addresses.") }
 }

@@ -29,8 +29,16 @@ pub(super) async fn release(cx: &Cx<Context>, state: &IpLease, claim: Claim) -> 
         let Some(vmid) = pool.vmid(address) else { continue };
         let found = machine::look(client, vmid, &deadline).await;
         let refusal = match found.map_err(|error| diagnose::proxmox(summary.as_str(), &error))? {
-            // A stranger's machine only has the number; addresses are none of its business.
-            Found::Absent | Found::Stranger { .. } => continue,
+            Found::Absent => continue,
+            // It only has the number: our rows say nothing about it.
+            Found::Stranger { name } => {
+                tracing::warn!(
+                    vmid,
+                    name,
+                    "a machine that is not Kubesmith's has a VMID of the pool"
+                );
+                continue;
+            }
             Found::Hidden => {
                 "The VMID is in use, but the API token may not see by what.".to_owned()
             }

@@ -68,6 +68,29 @@ impl<'a> Ledger<'a> {
         self.drive(&summary, pool, reservation).await
     }
 
+    /// What [`reserve`](Self::reserve) would come to now, as far as reading alone can tell: a warning
+    /// if it would fail, or would take up a lease that exists.
+    pub(crate) async fn foresee(&self, pool: &Pool, wanted: Wanted) -> Result<Option<Diag>> {
+        let id = format!("{}/{}", pool.name, wanted.lease);
+        let mut reservation = Reservation::new(pool.clone(), wanted, random_transaction());
+        let (rows, now) = self.rows(&pool.name).await?;
+        Ok(match reservation.next(Answer::Rows(rows, now)) {
+            Next::Ask(_) => None,
+            Next::Done(Ok(claim)) => {
+                Some(Diag::warning(format!("Lease {id} exists and will be taken up")).detail(format!(
+                    "The ledger has a lease of that name and owner ({}) that this state does not know; a run \
+                     that was interrupted may have left it. Make sure that no other resource manages it.",
+                    claim.range
+                )))
+            }
+            Next::Done(Err(refused)) => {
+                let error = explain("", pool, &refused);
+                let warning = Diag::warning(format!("Lease {id} cannot be created as things are"));
+                Some(warning.detail(error.detail))
+            }
+        })
+    }
+
     /// Puts back the rows of a lease that are missing.
     pub(crate) async fn repair(&self, pool: &Pool, claim: Claim) -> Result<Claim> {
         let summary = format!("Unable to repair lease {}/{}", pool.name, claim.lease);

@@ -183,8 +183,9 @@ pub(crate) mod tests {
         pool.gateway = Ipv4Addr::new(10, 40, 20, 1);
         pool.first_vmid = 99;
         pool.excluded = vec!["10.40.19.1".parse().unwrap()];
-        let problems: String =
-            pool.problems().iter().map(|(at, why)| format!("{at}: {why}\n")).collect();
+        let problems: Vec<_> =
+            pool.problems().iter().map(|(at, why)| format!("{at}: {why}")).collect();
+        let problems = problems.join("\n");
         insta::assert_snapshot!(problems, @r"
         last: 10.40.29.250 lies outside 10.40.19.0/24, the network of first
         gateway: 10.40.20.1 lies outside the network 10.40.19.0/24

@@ -244,6 +244,10 @@ impl Reservation {
             Ok(run) => self.ask(State::Probing { run, rows, now }, Ask::Probe(run)),
             Err(exhausted) => match rows.claims().into_iter().find(|c| self.may_clear(c, now)) {
                 Some(dead) => self.probe_old(dead, rows, now),
+                // Whoever is still at it may yet yield what it has.
+                None if rows.claims().iter().any(|claim| !claim.is_complete()) => {
+                    self.rest(exhausted.into())
+                }
                 None => Next::Done(Err(exhausted.into())),
             },
         }

@@ -75,7 +75,9 @@ impl Rows {
             claim.held.push(row.address());
         }
         let mut claims: Vec<_> = claims.into_values().collect();
-        claims.iter_mut().for_each(|claim| claim.held.sort());
+        for claim in &mut claims {
+            claim.held.sort();
+        }
         claims.sort_by_key(|claim| claim.range.first());
         claims
     }

@@ -1,5 +1,6 @@
 //! Durations the way Terraform users write them: `90s`, `1h30m`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Reads Go's spelling of a duration.
@@ -40,11 +41,11 @@ pub(crate) fn format(duration: Duration) -> String {
     let mut text = String::new();
     for (unit, value) in [("h", seconds / 3600), ("m", seconds / 60 % 60), ("s", seconds % 60)] {
         if value > 0 {
-            text.push_str(&format!("{value}{unit}"));
+            let _ = write!(text, "{value}{unit}");
         }
     }
     if millis > 0 {
-        text.push_str(&format!("{millis}ms"));
+        let _ = write!(text, "{millis}ms");
     }
     if text.is_empty() { "0s".to_owned() } else { text }
 }
@@ -55,13 +56,14 @@ mod tests {
 
     #[test]
     fn durations_are_read_the_way_go_reads_them() {
-        for (text, seconds) in [("90s", 90), ("1h30m", 5400), ("1.5m", 90), ("0", 0), ("30m", 1800)] {
+        for (text, seconds) in [("90s", 90), ("1h30m", 5400), ("1.5m", 90), ("0", 0), ("30m", 1800)]
+        {
             assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "30", "m", "5 m", "-5m", "5y", "1h30", "99999999999999999999h"] {
             assert!(parse(text).is_err(), "{text}");
         }
-        assert_eq!(format(Duration::from_secs(5400)), "1h30m");
+        assert_eq!(format(Duration::from_mins(90)), "1h30m");
         assert_eq!(format(Duration::from_millis(1500)), "1s500ms");
     }
 }

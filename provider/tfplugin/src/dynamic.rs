@@ -22,9 +22,9 @@ pub enum Dyn {
     /// Text.
     String(String),
     /// A list or a set.
-    List(Vec<Dyn>),
+    List(Vec<Self>),
     /// A map or an object.
-    Map(BTreeMap<String, Dyn>),
+    Map(BTreeMap<String, Self>),
 }
 
 pub(crate) const UNKNOWN: Dyn = Dyn::Unknown { not_null: false };

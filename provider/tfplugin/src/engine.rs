@@ -68,9 +68,9 @@ pub(crate) fn same(kind: &Type, a: &Dyn, b: &Dyn) -> bool {
         }
         (Type::Map(item), Dyn::Map(ours), Dyn::Map(theirs)) => {
             ours.len() == theirs.len()
-                && ours
-                    .iter()
-                    .all(|(key, value)| theirs.get(key).is_some_and(|other| same(item, value, other)))
+                && ours.iter().all(|(key, value)| {
+                    theirs.get(key).is_some_and(|other| same(item, value, other))
+                })
         }
         (Type::Object(attributes), Dyn::Map(_), Dyn::Map(_)) => {
             attributes.iter().all(|(name, kind)| same(kind, a.attribute(name), b.attribute(name)))
@@ -83,7 +83,11 @@ pub(crate) fn same(kind: &Type, a: &Dyn, b: &Dyn) -> bool {
 pub(crate) fn same_for_author(schema: &Schema, a: &Dyn, b: &Dyn) -> bool {
     a.is_null() == b.is_null()
         && schema.attributes.iter().filter(|attribute| !attribute.framework).all(|attribute| {
-            same(&attribute.kind.as_type(), a.attribute(attribute.name), b.attribute(attribute.name))
+            same(
+                &attribute.kind.as_type(),
+                a.attribute(attribute.name),
+                b.attribute(attribute.name),
+            )
         })
 }
 

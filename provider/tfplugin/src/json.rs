@@ -104,7 +104,9 @@ mod tests {
         assert_eq!(value.attribute("on"), &Dyn::Bool(true));
         let Dyn::Number(size) = value.attribute("size") else { panic!() };
         assert_eq!(size.to_string(), "18446744073709551617");
-        let Dyn::Number(first) = &value.attribute("tags").attribute("k").items()[0] else { panic!() };
+        let Dyn::Number(first) = &value.attribute("tags").attribute("k").items()[0] else {
+            panic!()
+        };
         assert_eq!(first.to_string(), "0.1");
     }
 

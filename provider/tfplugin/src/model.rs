@@ -40,7 +40,9 @@ impl<'a> Fields<'a> {
     pub fn of(value: &'a Dyn, path: &'a Path) -> Result<Self> {
         match value {
             Dyn::Map(_) => Ok(Self { value, path, faults: Diags::none() }),
-            other => Err(invalid(path, format!("It must be an object, but is {}.", other.kind_name()))),
+            other => {
+                Err(invalid(path, format!("It must be an object, but is {}.", other.kind_name())))
+            }
         }
     }
 

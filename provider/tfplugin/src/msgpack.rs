@@ -1,4 +1,4 @@
-//! Terraform's MessagePack: written and read along the type, so that every fault has a path.
+//! Terraform's `MessagePack`: written and read along the type, so that every fault has a path.
 //!
 //! The bytes come from the host that started us, but a fault in them must be an error like any
 //! other: nothing here panics, recurses deeper than the type, or trusts a length.

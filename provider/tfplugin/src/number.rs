@@ -153,7 +153,9 @@ mod tests {
 
     #[test]
     fn numbers_are_equal_by_value_not_by_form() {
-        for (a, b) in [("5", "5.0"), ("1200", "1.2e3"), ("0.10", "0.1"), ("-0", "0"), ("1e-2", ".01")] {
+        for (a, b) in
+            [("5", "5.0"), ("1200", "1.2e3"), ("0.10", "0.1"), ("-0", "0"), ("1e-2", ".01")]
+        {
             assert_eq!(Number::parse(a), Number::parse(b), "{a} {b}");
         }
         assert_eq!(Number::from(0.1), Number::parse("0.1").unwrap());
@@ -162,7 +164,10 @@ mod tests {
 
     #[test]
     fn whole_numbers_do_not_lose_digits() {
-        assert_eq!(Number::parse("9007199254740993").unwrap().as_i64(), Some(9_007_199_254_740_993));
+        assert_eq!(
+            Number::parse("9007199254740993").unwrap().as_i64(),
+            Some(9_007_199_254_740_993)
+        );
         assert_eq!(Number::parse("18446744073709551615").unwrap().as_u64(), Some(u64::MAX));
         assert_eq!(Number::parse("18446744073709551616").unwrap().as_u64(), None);
         assert_eq!(Number::parse("5e2").unwrap().as_i64(), Some(500));

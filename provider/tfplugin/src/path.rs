@@ -48,6 +48,11 @@ impl Path {
         &self.0
     }
 
+    /// The attribute of the whole object that this is in.
+    pub(crate) fn outermost(&self) -> Option<Self> {
+        self.0.first().map(|step| Self(vec![step.clone()]))
+    }
+
     fn then(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);

@@ -1,5 +1,6 @@
 //! The plan as a resource's plan hook sees and changes it.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use crate::attribute::AttributeType;
@@ -12,13 +13,19 @@ use crate::schema::{Kind, Nesting, Type};
 use crate::value::Value;
 
 /// The plan of one object: what was, what the user wrote, what will be.
-#[derive(Debug)]
 pub struct Plan<M> {
     config: Dyn,
     prior: Dyn,
     planned: Planned,
     diags: Diags,
     model: PhantomData<fn() -> M>,
+}
+
+/// Values may be secret, so they are not shown.
+impl<M> fmt::Debug for Plan<M> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Plan").field("replace", &self.planned.replace).finish_non_exhaustive()
+    }
 }
 
 impl<M: Model> Plan<M> {
@@ -78,6 +85,7 @@ impl<M: Model> Plan<M> {
     }
 
     /// Plans this value. Only computed attributes that the user did not write can be planned.
+    #[expect(clippy::needless_pass_by_value, reason = "literals are what one sets")]
     pub fn set(&mut self, path: impl Into<Path>, value: impl AttributeType) {
         self.put(&path.into(), value.encode());
     }
@@ -102,8 +110,8 @@ impl<M: Model> Plan<M> {
     }
 
     fn put(&mut self, path: &Path, value: Dyn) {
-        let fits = type_at(&object_type::<M>(), path.steps())
-            .is_some_and(|kind| conforms(kind, &value));
+        let fits =
+            type_at(&object_type::<M>(), path.steps()).is_some_and(|kind| conforms(kind, &value));
         let written = lookup(&self.config, path.steps()).is_some_and(|value| !value.is_null());
         match lookup_mut(&mut self.planned.value, path.steps()) {
             Some(place) if fits && !written => *place = value,
@@ -145,7 +153,9 @@ fn lookup<'a>(value: &'a Dyn, steps: &[Step]) -> Option<&'a Dyn> {
     let Some((step, rest)) = steps.split_first() else { return Some(value) };
     match (value, step) {
         (Dyn::Unknown { .. }, _) => Some(value),
-        (Dyn::Map(items), Step::Attribute(name) | Step::Key(name)) => lookup(items.get(name)?, rest),
+        (Dyn::Map(items), Step::Attribute(name) | Step::Key(name)) => {
+            lookup(items.get(name)?, rest)
+        }
         (Dyn::List(items), Step::Index(index)) => lookup(items.get(*index)?, rest),
         _ => None,
     }

@@ -45,7 +45,9 @@ pub trait Resource: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Model>> + Send {
         let name = Self::Model::TYPE_NAME;
         ready(Err(Diag::error(format!("{name} cannot be changed in place"))
-            .detail("This is a fault of the provider: the change should have planned a replacement.")
+            .detail(
+                "This is a fault of the provider: the change should have planned a replacement.",
+            )
             .into()))
     }
 

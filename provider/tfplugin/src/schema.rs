@@ -207,6 +207,7 @@ impl Kind {
     }
 
     /// A list of these.
+    #[must_use]
     pub fn list(self) -> Self {
         match self {
             Self::Nested(Nesting::Single, schema) => Self::Nested(Nesting::List, schema),
@@ -215,6 +216,7 @@ impl Kind {
     }
 
     /// A map of these.
+    #[must_use]
     pub fn map(self) -> Self {
         match self {
             Self::Nested(Nesting::Single, schema) => Self::Nested(Nesting::Map, schema),
@@ -233,13 +235,13 @@ pub enum Type {
     /// A boolean.
     Bool,
     /// A list.
-    List(Box<Type>),
+    List(Box<Self>),
     /// A set.
-    Set(Box<Type>),
+    Set(Box<Self>),
     /// A map with string keys.
-    Map(Box<Type>),
+    Map(Box<Self>),
     /// An object.
-    Object(BTreeMap<String, Type>),
+    Object(BTreeMap<String, Self>),
 }
 
 impl Type {

@@ -62,8 +62,10 @@ async fn run(
     mode: Mode,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let service = Service::new(provider);
+    let tasks = service.tasks();
     let stop = CancellationToken::new();
-    lifetime::watch(&mode, stop.clone(), service.canceller())?;
+    let socket = Socket::bind()?;
+    lifetime::watch(&mode, stop.clone(), service.canceller(), socket.directory())?;
 
     let (tls, certificate) = match mode.client_certificate() {
         Some(client) => {
@@ -72,11 +74,10 @@ async fn run(
         }
         None => (None, None),
     };
-    let socket = Socket::bind()?;
     let (connections, incoming) = tokio::sync::mpsc::channel(16);
     let listening = connection::accept(socket.listener()?, tls, connections, stop.clone());
     let listening = tokio::spawn(listening);
-    handshake::announce(&mode, address, socket.path(), certificate.as_deref())?;
+    handshake::announce(&mode, address, &socket.path(), certificate.as_deref())?;
 
     Server::builder()
         .add_service(
@@ -89,5 +90,8 @@ async fn run(
         .serve_with_incoming_shutdown(ReceiverStream::new(incoming), stop.cancelled_owned())
         .await?;
     listening.abort();
+    // They have been cancelled, and the backstop limits how long they may take.
+    tasks.close();
+    tasks.wait().await;
     Ok(())
 }

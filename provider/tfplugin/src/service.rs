@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
 use crate::cx::{Cx, Notes};
@@ -37,9 +38,11 @@ struct Inner<P: Provider> {
     /// Cancels the operations that run now. Replaced when used: one that comes later, in a
     /// debugged process that serves several commands, must not find itself cancelled.
     generation: Mutex<CancellationToken>,
+    /// The operations that run, so that the process can wait for them at its end.
+    tasks: TaskTracker,
 }
 
-/// What ConfigureProvider left.
+/// What `ConfigureProvider` left.
 enum Configured<C> {
     Client(Arc<C>),
     /// There is none, and this is why.
@@ -62,8 +65,14 @@ impl<P: Provider> Service<P> {
                 unknown: false,
             }),
             generation: Mutex::new(CancellationToken::new()),
+            tasks: TaskTracker::new(),
             provider,
         }))
+    }
+
+    /// What still runs when the last call is over.
+    pub(crate) fn tasks(&self) -> TaskTracker {
+        self.0.tasks.clone()
     }
 
     /// A handle that cancels whatever runs, for the end of the process.
@@ -111,9 +120,8 @@ impl<P: Provider> Inner<P> {
         let allowed = capabilities.is_some_and(|capabilities| capabilities.deferral_allowed);
         let configured = self.configured.read().unwrap_or_else(PoisonError::into_inner);
         let unknown = matches!(&*configured, Configured::Without { unknown: true, .. });
-        (allowed && unknown).then(|| tf::Deferred {
-            reason: tf::deferred::Reason::ProviderConfigUnknown.into(),
-        })
+        (allowed && unknown)
+            .then(|| tf::Deferred { reason: tf::deferred::Reason::ProviderConfigUnknown.into() })
     }
 
     fn token(&self) -> CancellationToken {
@@ -143,10 +151,10 @@ fn encode(value: &Dyn, kind: &Type) -> Option<tf::DynamicValue> {
 /// Every call whose answer has diagnostics, with the words for "Unable to …".
 macro_rules! calls {
     ($($method:ident: $doing:literal;)*) => {
+        #[expect(clippy::needless_update, reason = "some answers have nothing else")]
         #[tonic::async_trait]
         impl<P: Provider> tf::provider_server::Provider for Service<P> {
             $(
-                #[expect(clippy::needless_update, reason = "some answers have nothing else")]
                 async fn $method(
                     &self,
                     request: Request<tf::$method::Request>,

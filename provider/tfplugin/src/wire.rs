@@ -5,29 +5,28 @@ use crate::path::{Path, Step};
 use crate::schema::{Attribute, Kind, Nesting, Schema};
 
 /// Generated: Terraform's protocol.
-#[allow(
-    clippy::all,
-    dead_code,
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::clone_on_ref_ptr,
     clippy::pedantic,
-    missing_docs,
     unreachable_pub,
     unused_qualifications,
-    clippy::allow_attributes_without_reason,
     reason = "generated code"
 )]
+#[allow(dead_code, reason = "generated code; expecting it would count as a use")]
 pub(crate) mod tfplugin6 {
     tonic::include_proto!("tfplugin6");
 }
 
 /// Generated: what the plugin's host speaks beside it.
-#[allow(
-    clippy::all,
-    dead_code,
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::clone_on_ref_ptr,
     clippy::pedantic,
-    missing_docs,
     unreachable_pub,
     unused_qualifications,
-    clippy::allow_attributes_without_reason,
     reason = "generated code"
 )]
 pub(crate) mod plugin {
@@ -48,11 +47,20 @@ fn diagnostic(diag: Diag) -> tfplugin6::Diagnostic {
         Severity::Error => diagnostic::Severity::Error,
         Severity::Warning => diagnostic::Severity::Warning,
     };
+    let mut detail = diag.detail;
+    // Terraform finds the source line of an attribute, but not of what is inside it: given the
+    // whole path it would underline only the resource. So the rest of the path goes in words.
+    let path = diag.path.unwrap_or_default();
+    let place = path.to_string();
+    if path.steps().len() > 1 && !diag.summary.contains(&place) && !detail.contains(&place) {
+        let gap = if detail.is_empty() { "" } else { "\n\n" };
+        detail = format!("{detail}{gap}At {place}.");
+    }
     tfplugin6::Diagnostic {
         severity: severity.into(),
         summary: diag.summary,
-        detail: diag.detail,
-        attribute: diag.path.filter(|path| !path.steps().is_empty()).as_ref().map(attribute_path),
+        detail,
+        attribute: path.outermost().as_ref().map(attribute_path),
     }
 }
 
@@ -114,4 +122,18 @@ fn attribute(attribute: &Attribute) -> tfplugin6::schema::Attribute {
         }
     }
     wire
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_inside_an_attribute_is_said_in_words() {
+        let wire = diagnostic(Diag::error("Too many").detail("Take less.").at("parts[0].count"));
+        assert_eq!(wire.detail, "Take less.\n\nAt parts[0].count.");
+        assert_eq!(wire.attribute, Some(attribute_path(&Path::from("parts"))));
+        assert_eq!(diagnostic(Diag::error("Bad lock.code").at("lock.code")).detail, "");
+        assert_eq!(diagnostic(Diag::error("Bad")).attribute, None);
+    }
 }

@@ -47,7 +47,8 @@ impl Arguments {
                     Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
                     None => (long.to_owned(), None),
                 }
-            } else if let Some(short) = argument.strip_prefix('-').filter(|short| !short.is_empty()) {
+            } else if let Some(short) = argument.strip_prefix('-').filter(|short| !short.is_empty())
+            {
                 let letter = short.chars().next().unwrap_or_default();
                 let Some((_, name)) = SHORT.iter().find(|(known, _)| *known == letter) else {
                     bail!("unknown shorthand flag: '{letter}' in {argument}");
@@ -84,7 +85,13 @@ impl Arguments {
 
     /// Every value of a flag that may be repeated or hold a comma separated list.
     pub(super) fn list(&self, name: &str) -> Vec<String> {
-        self.values.get(name).into_iter().flatten().flat_map(|value| value.split(',')).map(str::to_owned).collect()
+        self.values
+            .get(name)
+            .into_iter()
+            .flatten()
+            .flat_map(|value| value.split(','))
+            .map(str::to_owned)
+            .collect()
     }
 
     pub(super) fn is_set(&self, name: &str) -> bool {
@@ -104,8 +111,12 @@ pub(super) fn duration(text: &str) -> anyhow::Result<std::time::Duration> {
         return Err(invalid());
     }
     while !rest.is_empty() {
-        let number = rest.find(|character: char| !character.is_ascii_digit() && character != '.').ok_or_else(invalid)?;
-        let unit = rest[number..].find(|character: char| character.is_ascii_digit()).map_or(rest.len(), |end| number + end);
+        let number = rest
+            .find(|character: char| !character.is_ascii_digit() && character != '.')
+            .ok_or_else(invalid)?;
+        let unit = rest[number..]
+            .find(|character: char| character.is_ascii_digit())
+            .map_or(rest.len(), |end| number + end);
         let amount: f64 = rest[..number].parse().map_err(|_| invalid())?;
         seconds += amount
             * match &rest[number..unit] {
@@ -124,7 +135,8 @@ pub(super) fn duration(text: &str) -> anyhow::Result<std::time::Duration> {
 mod tests {
     use super::*;
 
-    const KNOWN: Known = Known { valued: &["config", "output", "filename"], switches: &["force", "all"] };
+    const KNOWN: Known =
+        Known { valued: &["config", "output", "filename"], switches: &["force", "all"] };
 
     fn parse(line: &str) -> anyhow::Result<Arguments> {
         Arguments::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>(), &KNOWN)

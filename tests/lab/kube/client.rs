@@ -48,12 +48,19 @@ impl fmt::Display for ApiError {
             Self::Status { code: 401, .. } => {
                 formatter.write_str("error: You must be logged in to the server (Unauthorized)")
             }
-            Self::Status { reason, message, .. } => write!(formatter, "Error from server ({reason}): {message}"),
+            Self::Status { reason, message, .. } => {
+                write!(formatter, "Error from server ({reason}): {message}")
+            }
             Self::Unreachable { server, refused: true, .. } => {
                 let host = server.trim_start_matches("https://");
-                write!(formatter, "The connection to the server {host} was refused - did you specify the right host or port?")
+                write!(
+                    formatter,
+                    "The connection to the server {host} was refused - did you specify the right host or port?"
+                )
             }
-            Self::Unreachable { server, reason, .. } => write!(formatter, "Unable to connect to the server {server}: {reason}"),
+            Self::Unreachable { server, reason, .. } => {
+                write!(formatter, "Unable to connect to the server {server}: {reason}")
+            }
         }
     }
 }
@@ -80,7 +87,9 @@ impl Client {
                 }
                 builder.with_root_certificates(roots)
             }
-            None => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider))),
+            None => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
+            }
         };
         let tls = match &config.identity {
             Identity::Certificate(pair) => {
@@ -136,13 +145,15 @@ impl Client {
         let response = self.send(method, path, accept, body, Some(TIMEOUT)).await?;
         let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
         // /livez and its like answer with plain text.
-        Ok(serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).into_owned())))
+        Ok(serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).into_owned())))
     }
 
     /// Opens a watch: each event is one line of JSON.
     pub(super) async fn watch(&self, path: &str) -> Result<Watch, ApiError> {
         let separator = if path.contains('?') { '&' } else { '?' };
-        let response = self.send(Method::GET, &format!("{path}{separator}watch=1"), JSON, None, None).await?;
+        let response =
+            self.send(Method::GET, &format!("{path}{separator}watch=1"), JSON, None, None).await?;
         Ok(Watch { response, buffer: Vec::new() })
     }
 
@@ -154,7 +165,8 @@ impl Client {
         body: Option<(&str, &Value)>,
         timeout: Option<Duration>,
     ) -> Result<reqwest::Response, ApiError> {
-        let mut request = self.http.request(method, format!("{}{path}", self.server)).header("accept", accept);
+        let mut request =
+            self.http.request(method, format!("{}{path}", self.server)).header("accept", accept);
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
         }
@@ -184,7 +196,9 @@ impl Client {
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
             reason = cause.to_string();
-            refused |= cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
+            refused |= cause
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
             source = cause.source();
         }
         ApiError::Unreachable { server: self.server.clone(), reason, refused }
@@ -232,7 +246,12 @@ impl ServerCertVerifier for AnyServer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -241,7 +260,12 @@ impl ServerCertVerifier for AnyServer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

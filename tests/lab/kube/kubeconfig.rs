@@ -29,7 +29,11 @@ pub(super) struct Kubeconfig {
 }
 
 impl Kubeconfig {
-    pub(super) fn new(server: impl Into<String>, authority: Option<String>, identity: Identity) -> Self {
+    pub(super) fn new(
+        server: impl Into<String>,
+        authority: Option<String>,
+        identity: Identity,
+    ) -> Self {
         Self { server: server.into(), authority, identity, namespace: None }
     }
 
@@ -47,7 +51,9 @@ impl Kubeconfig {
                 "client-certificate-data": BASE64.encode(&pair.certificate),
                 "client-key-data": BASE64.encode(&pair.key),
             }),
-            Identity::CertificateFile(file) => json!({"client-certificate": file, "client-key": file}),
+            Identity::CertificateFile(file) => {
+                json!({"client-certificate": file, "client-key": file})
+            }
         };
         yaml::render(&json!({
             "apiVersion": "v1",
@@ -66,8 +72,10 @@ impl Kubeconfig {
     }
 
     pub(super) fn load(file: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(file).with_context(|| format!("failed to read kubeconfig {}", file.display()))?;
-        Self::parse(&text, None).with_context(|| format!("failed to load kubeconfig {}", file.display()))
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("failed to read kubeconfig {}", file.display()))?;
+        Self::parse(&text, None)
+            .with_context(|| format!("failed to load kubeconfig {}", file.display()))
     }
 
     /// Reads the text's current context, or the one named.
@@ -80,9 +88,12 @@ impl Kubeconfig {
             Some(name) => named(&config, "clusters", name),
             None => &config["clusters"][0],
         };
-        let user = context["user"].as_str().map_or(&Value::Null, |name| named(&config, "users", name));
+        let user =
+            context["user"].as_str().map_or(&Value::Null, |name| named(&config, "users", name));
         let (cluster, user) = (&cluster["cluster"], &user["user"]);
-        let Some(server) = cluster["server"].as_str() else { bail!("the kubeconfig names no server") };
+        let Some(server) = cluster["server"].as_str() else {
+            bail!("the kubeconfig names no server")
+        };
         let authority = pem(cluster, "certificate-authority")?;
         if authority.is_none() && cluster["insecure-skip-tls-verify"] != true {
             bail!("the kubeconfig has no certificate-authority-data");
@@ -101,17 +112,26 @@ impl Kubeconfig {
 }
 
 fn named<'a>(config: &'a Value, list: &str, name: &str) -> &'a Value {
-    config[list].as_array().into_iter().flatten().find(|entry| entry["name"] == name).unwrap_or(&Value::Null)
+    config[list]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|entry| entry["name"] == name)
+        .unwrap_or(&Value::Null)
 }
 
 /// A PEM text given as `<key>-data` in Base64, or in the file that `<key>` names.
 fn pem(entry: &Value, key: &str) -> anyhow::Result<Option<String>> {
     if let Some(data) = entry[format!("{key}-data")].as_str() {
-        let bytes = BASE64.decode(data.trim()).with_context(|| format!("{key}-data is not Base64"))?;
-        return Ok(Some(String::from_utf8(bytes).with_context(|| format!("{key}-data is not PEM"))?));
+        let bytes =
+            BASE64.decode(data.trim()).with_context(|| format!("{key}-data is not Base64"))?;
+        return Ok(Some(
+            String::from_utf8(bytes).with_context(|| format!("{key}-data is not PEM"))?,
+        ));
     }
     let Some(file) = entry[key].as_str() else { return Ok(None) };
     let file = if file.starts_with('/') { paths::under_root(file) } else { PathBuf::from(file) };
-    let text = std::fs::read_to_string(&file).with_context(|| format!("failed to read {key} {}", file.display()))?;
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("failed to read {key} {}", file.display()))?;
     Ok(Some(text))
 }

@@ -29,10 +29,11 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
         name = program_name(&arguments);
     }
     let arguments = arguments.split_off(arguments.len().min(1));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&name, &error.into()),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return fail(&name, &error.into()),
+        };
     let result = runtime.block_on(async {
         match name.as_str() {
             "kubeadm" => kubeadm::run(arguments).await,
@@ -68,7 +69,10 @@ fn fail(name: &str, error: &anyhow::Error) -> ExitCode {
 /// Writes one line to stdout; a closed pipe (`| head`) is no reason to fail.
 fn say(line: impl AsRef<str>) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(line.as_ref().as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    let _ = out
+        .write_all(line.as_ref().as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush());
 }
 
 /// Writes one line to stderr.

@@ -48,7 +48,8 @@ pub(super) fn read(path: &str) -> anyhow::Result<String> {
 /// Writes a file whole or not at all, with exactly this mode, and makes its folder.
 pub(super) fn write(path: &str, content: &str, mode: u32) -> anyhow::Result<()> {
     let file = under_root(path);
-    write_file(&file, content.as_bytes(), mode).with_context(|| format!("failed to write {}", file.display()))
+    write_file(&file, content.as_bytes(), mode)
+        .with_context(|| format!("failed to write {}", file.display()))
 }
 
 pub(super) fn write_file(file: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
@@ -56,7 +57,12 @@ pub(super) fn write_file(file: &Path, content: &[u8], mode: u32) -> std::io::Res
     std::fs::create_dir_all(folder)?;
     let mut temporary = file.as_os_str().to_owned();
     temporary.push(".new");
-    let mut output = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+    let mut output = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&temporary)?;
     output.write_all(content)?;
     output.set_permissions(std::fs::Permissions::from_mode(mode))?;
     std::fs::rename(&temporary, file)

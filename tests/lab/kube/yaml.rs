@@ -20,11 +20,15 @@ fn to_json(yaml: &Yaml) -> anyhow::Result<Value> {
         Yaml::Null => Value::Null,
         Yaml::Boolean(value) => Value::Bool(*value),
         Yaml::Integer(value) => Value::from(*value),
-        Yaml::Real(text) => {
-            text.parse::<f64>().ok().and_then(serde_json::Number::from_f64).map_or_else(|| Value::from(text.as_str()), Value::Number)
-        }
+        Yaml::Real(text) => text
+            .parse::<f64>()
+            .ok()
+            .and_then(serde_json::Number::from_f64)
+            .map_or_else(|| Value::from(text.as_str()), Value::Number),
         Yaml::String(text) => Value::from(text.as_str()),
-        Yaml::Array(items) => Value::Array(items.iter().map(to_json).collect::<anyhow::Result<_>>()?),
+        Yaml::Array(items) => {
+            Value::Array(items.iter().map(to_json).collect::<anyhow::Result<_>>()?)
+        }
         Yaml::Hash(entries) => {
             let mut map = Map::new();
             for (key, value) in entries {
@@ -97,10 +101,17 @@ fn nested(out: &mut String, value: &Value, indent: usize, list: bool) {
 
 fn leaf(value: &Value, indent: usize) -> String {
     match value {
-        Value::String(text) if text.contains('\n') && text.ends_with('\n') && !text.starts_with([' ', '\n']) && !text.ends_with("\n\n") => {
+        Value::String(text)
+            if text.contains('\n')
+                && text.ends_with('\n')
+                && !text.starts_with([' ', '\n'])
+                && !text.ends_with("\n\n") =>
+        {
             let margin = " ".repeat(indent.max(2));
-            let lines: Vec<String> =
-                text.lines().map(|line| if line.is_empty() { String::new() } else { format!("{margin}{line}") }).collect();
+            let lines: Vec<String> = text
+                .lines()
+                .map(|line| if line.is_empty() { String::new() } else { format!("{margin}{line}") })
+                .collect();
             format!("|\n{}", lines.join("\n"))
         }
         Value::String(text) => scalar(text),
@@ -113,11 +124,14 @@ fn leaf(value: &Value, indent: usize) -> String {
 /// Plain where a YAML reader would read the same string back, else quoted as JSON, which YAML contains.
 fn scalar(text: &str) -> String {
     let plain = !text.is_empty()
-        && text.chars().all(|character| character.is_ascii_alphanumeric() || "-_./:+=@".contains(character))
+        && text
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || "-_./:+=@".contains(character))
         && !text.starts_with(['-', ':', '=', '@', '.', '+'])
         && !text.ends_with(':')
         && !text.starts_with(|character: char| character.is_ascii_digit())
-        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&text.to_lowercase().as_str());
+        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
+            .contains(&text.to_lowercase().as_str());
     if plain { text.to_owned() } else { Value::from(text).to_string() }
 }
 

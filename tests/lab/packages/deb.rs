@@ -8,7 +8,8 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{run, standin_binary};
+use super::standin_binary;
+use crate::command::run;
 
 /// One package: what its control file says and what it holds.
 struct Package {
@@ -44,7 +45,12 @@ const PACKAGES: [Package; 5] = [
         description: "Command-line utility for interacting with a container runtime",
         program: Some("crictl"),
     },
-    Package { name: "kubernetes-cni", depends: "", description: "Binaries required to provision networking", program: None },
+    Package {
+        name: "kubernetes-cni",
+        depends: "",
+        description: "Binaries required to provision networking",
+        program: None,
+    },
 ];
 
 /// cri-tools and kubernetes-cni have versions of their own; these go with every Kubernetes version of the lab.
@@ -101,18 +107,22 @@ pub async fn build_debs(folder: &Path, version: &str) -> anyhow::Result<Vec<Path
     let version = if version.contains('-') { version.to_owned() } else { format!("{version}-1.1") };
     let work = tempfile::tempdir().context("failed to make a folder to build packages in")?;
     let program = stripped_program(work.path()).await?;
-    std::fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("failed to make {}", folder.display()))?;
     let mut files = Vec::new();
     for package in &PACKAGES {
         let package_version = match package.name {
-            "cri-tools" => format!("{}.{CRI_TOOLS_PATCH}", super::minor(&version)?.trim_start_matches('v')),
+            "cri-tools" => {
+                format!("{}.{CRI_TOOLS_PATCH}", super::minor(&version)?.trim_start_matches('v'))
+            }
             "kubernetes-cni" => CNI_VERSION.to_owned(),
             _ => version.clone(),
         };
         let root = work.path().join(package.name);
         fill(&root, package, &package_version, &program)
             .with_context(|| format!("failed to lay out package {}", package.name))?;
-        let file = folder.join(format!("{}_{package_version}_{}.deb", package.name, architecture()));
+        let file =
+            folder.join(format!("{}_{package_version}_{}.deb", package.name, architecture()));
         // Level 1: the packages are made on every lab image build and live for one test.
         let arguments = ["--build", "--root-owner-group", "-Zzstd", "-z1"].map(OsStr::new);
         run("dpkg-deb", &[&arguments[..], &[root.as_os_str(), file.as_os_str()]].concat()).await?;
@@ -143,7 +153,11 @@ async fn stripped_program(work: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn fill(root: &Path, package: &Package, version: &str, program: &Path) -> anyhow::Result<()> {
-    let depends = if package.depends.is_empty() { String::new() } else { format!("Depends: {}\n", package.depends) };
+    let depends = if package.depends.is_empty() {
+        String::new()
+    } else {
+        format!("Depends: {}\n", package.depends)
+    };
     let control = format!(
         "Package: {}\nVersion: {version}\nArchitecture: {}\nMaintainer: Kubesmith lab <lab@kubesmith.invalid>\n{depends}\
          Section: admin\nPriority: optional\nHomepage: https://kubernetes.io\nDescription: {}\n \
@@ -160,19 +174,34 @@ fn fill(root: &Path, package: &Package, version: &str, program: &Path) -> anyhow
         std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o755))?;
         // The program reads its own version here: one binary serves every version of the lab.
         let upstream = version.split('-').next().unwrap_or(version);
-        write(root, &format!("usr/share/kubesmith-standin/{name}.version"), &format!("{upstream}\n"), 0o644)?;
+        write(
+            root,
+            &format!("usr/share/kubesmith-standin/{name}.version"),
+            &format!("{upstream}\n"),
+            0o644,
+        )?;
     }
     match package.name {
         "kubelet" => {
             write(root, "usr/lib/systemd/system/kubelet.service", KUBELET_SERVICE, 0o644)?;
-            write(root, "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf", KUBELET_DROP_IN, 0o644)?;
+            write(
+                root,
+                "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf",
+                KUBELET_DROP_IN,
+                0o644,
+            )?;
             write(root, "DEBIAN/postinst", KUBELET_POSTINST, 0o755)?;
             std::fs::create_dir_all(root.join("etc/kubernetes/manifests"))?;
             std::fs::create_dir_all(root.join("var/lib/kubelet"))?;
         }
         "kubernetes-cni" => {
             for plugin in CNI_PLUGINS {
-                write(root, &format!("opt/cni/bin/{plugin}"), "#!/bin/sh\n# A placeholder: the lab runs no pods.\nexit 0\n", 0o755)?;
+                write(
+                    root,
+                    &format!("opt/cni/bin/{plugin}"),
+                    "#!/bin/sh\n# A placeholder: the lab runs no pods.\nexit 0\n",
+                    0o755,
+                )?;
             }
         }
         _ => {}

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::run;
+use crate::command::run;
 
 /// Our own small Flannel-shaped manifest: what the roles apply, and what makes a stand-in node Ready.
 const FLANNEL: &str = include_str!("kube-flannel.yml");
@@ -28,7 +28,9 @@ pub async fn install_golden(root: &Path, debs: &[PathBuf]) -> anyhow::Result<()>
     arguments.push(root.as_os_str());
     arguments.extend(["--force-confold", "--install"].map(OsStr::new));
     arguments.extend(debs.iter().map(|deb| deb.as_os_str()));
-    run("dpkg", &arguments).await.with_context(|| format!("failed to install packages into {}", root.display()))?;
+    run("dpkg", &arguments)
+        .await
+        .with_context(|| format!("failed to install packages into {}", root.display()))?;
 
     let manifest = root.join(FLANNEL_PATH);
     if let Some(folder) = manifest.parent() {

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    fmt::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
@@ -9,7 +10,8 @@ use std::{
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
-use super::{build_debs, run};
+use super::build_debs;
+use crate::command::run;
 
 /// What was built: the folder to serve, and the packages by version.
 #[derive(Debug, Clone)]
@@ -45,22 +47,21 @@ async fn index(repository: &Path) -> anyhow::Result<()> {
     let pool = repository.join(super::deb::architecture());
     let mut names: Vec<_> = std::fs::read_dir(&pool)?
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
-        .filter(|name| name.ends_with(".deb"))
+        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "deb"))
         .collect();
     names.sort();
     let mut packages = String::new();
     for name in names {
         let file = pool.join(&name);
         let control = run("dpkg-deb", &[OsStr::new("--field"), file.as_os_str()]).await?;
-        let control = String::from_utf8(control).context("a control file is not UTF-8")?;
         let content = std::fs::read(&file)?;
         packages.push_str(control.trim_end());
-        packages.push_str(&format!(
-            "\nFilename: {}/{name}\nSize: {}\nSHA256: {}\n\n",
-            super::deb::architecture(),
-            content.len(),
-            hex::encode(Sha256::digest(&content))
-        ));
+        let (folder, hash) = (super::deb::architecture(), hex::encode(Sha256::digest(&content)));
+        let _ = write!(
+            packages,
+            "\nFilename: {folder}/{name}\nSize: {}\nSHA256: {hash}\n\n",
+            content.len()
+        );
     }
     std::fs::write(repository.join("Packages"), &packages)?;
     let release = format!(
@@ -82,20 +83,53 @@ struct Keyring {
 impl Keyring {
     async fn make() -> anyhow::Result<Self> {
         // A short path: gpg-agent's socket lies in it, and a socket's path is limited to 108 bytes.
-        let home = tempfile::Builder::new().prefix("ks-gpg").tempdir_in("/tmp").context("failed to make a keyring folder")?;
+        let home = tempfile::Builder::new()
+            .prefix("ks-gpg")
+            .tempdir_in("/tmp")
+            .context("failed to make a keyring folder")?;
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o700))?;
         let keyring = Self { home };
         let identity = "Kubesmith lab packages <lab@kubesmith.invalid>";
-        keyring.gpg(&["--passphrase", "", "--quick-generate-key", identity, "rsa2048", "sign", "never"]).await?;
+        keyring
+            .gpg(&[
+                "--passphrase",
+                "",
+                "--quick-generate-key",
+                identity,
+                "rsa2048",
+                "sign",
+                "never",
+            ])
+            .await?;
         Ok(keyring)
     }
 
     async fn sign(&self, repository: &Path) -> anyhow::Result<()> {
         let path = |name: &str| repository.join(name).to_string_lossy().into_owned();
-        let (release, in_release, detached) = (path("Release"), path("InRelease"), path("Release.gpg"));
+        let (release, in_release, detached) =
+            (path("Release"), path("InRelease"), path("Release.gpg"));
         self.gpg(&["--yes", "--armor", "--output", &path("Release.key"), "--export"]).await?;
-        self.gpg(&["--yes", "--digest-algo", "SHA512", "--output", &in_release, "--clearsign", &release]).await?;
-        self.gpg(&["--yes", "--digest-algo", "SHA512", "--armor", "--output", &detached, "--detach-sign", &release]).await?;
+        self.gpg(&[
+            "--yes",
+            "--digest-algo",
+            "SHA512",
+            "--output",
+            &in_release,
+            "--clearsign",
+            &release,
+        ])
+        .await?;
+        self.gpg(&[
+            "--yes",
+            "--digest-algo",
+            "SHA512",
+            "--armor",
+            "--output",
+            &detached,
+            "--detach-sign",
+            &release,
+        ])
+        .await?;
         Ok(())
     }
 

@@ -30,9 +30,16 @@ pub async fn serve(folder: PathBuf, listener: TcpListener) -> anyhow::Result<()>
         connections.spawn(async move {
             let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
                 let folder = Arc::clone(&folder);
-                async move { Ok::<_, Infallible>(respond(&folder, request.method(), request.uri().path()).await) }
+                async move {
+                    Ok::<_, Infallible>(
+                        respond(&folder, request.method(), request.uri().path()).await,
+                    )
+                }
             });
-            if let Err(error) = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
+            if let Err(error) = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+            {
                 tracing::debug!(%error, "a connection to the package repository ended early");
             }
         });
@@ -61,6 +68,8 @@ pub async fn respond(folder: &Path, method: &http::Method, path: &str) -> Respon
 fn answer(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     response
 }

@@ -47,6 +47,7 @@ mod world;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
@@ -90,6 +91,9 @@ pub struct Options {
     pub seed: Seed,
     /// Tasks and delays take almost no time.
     pub fast: bool,
+    /// Between two rounds of the status daemon, which is how long names and states in `/cluster/resources` may be old:
+    /// up to 10 s on the real thing. Unset, it follows `fast`.
+    pub status_round: Option<Duration>,
     /// Light guests to boot; without them machines only say that they run.
     pub guests: Option<Arc<Guests>>,
     /// Where to listen; port 0 takes a free one.
@@ -102,6 +106,7 @@ impl Default for Options {
             version: Version::default(),
             seed: Seed::default(),
             fast: true,
+            status_round: None,
             guests: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         }
@@ -125,7 +130,7 @@ pub struct Pve {
 impl Pve {
     /// Starts one and returns once it answers.
     pub async fn start(options: Options) -> Result<Self> {
-        let Options { version, seed, fast, guests, listen } = options;
+        let Options { version, seed, fast, status_round, guests, listen } = options;
         let (state, secret) = seed::build(seed, version);
         let nodes: Vec<_> = state.nodes.keys().cloned().collect();
         let (identity, config) = tls::identity(&nodes)?;
@@ -134,6 +139,7 @@ impl Pve {
             .with_context(|| format!("cannot listen on {listen}"))?;
         let url = format!("https://{}", listener.local_addr()?);
         let pace = if fast { Pace::FAST } else { Pace::LIVELY };
+        let pace = Pace { round: status_round.unwrap_or(pace.round), ..pace };
         let (ca_pem, fingerprint) = (identity.ca_pem.clone(), identity.fingerprint.clone());
         let world = World::new(state, version, pace, guests, identity);
         world.broadcast();

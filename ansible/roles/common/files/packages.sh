@@ -22,10 +22,18 @@ update_lists() {
 }
 
 fetch() { # url, file
-    python3 - "$1" "$2" <<'PYTHON' || fail "$1 could not be fetched"
+    local reason
+    reason=$(download "$1" "$2" 2>&1) || fail "$1 could not be fetched: $reason"
+}
+
+download() {
+    python3 - "$1" "$2" <<'PYTHON'
 import sys, urllib.request
-with urllib.request.urlopen(sys.argv[1], timeout=60) as answer, open(sys.argv[2], "wb") as file:
-    file.write(answer.read())
+try:
+    with urllib.request.urlopen(sys.argv[1], timeout=60) as answer, open(sys.argv[2], "wb") as file:
+        file.write(answer.read())
+except OSError as error:
+    sys.exit(str(error))
 PYTHON
 }
 

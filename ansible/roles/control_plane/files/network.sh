@@ -23,11 +23,20 @@ PYTHON
 }
 
 download() {
-    python3 - "$FLANNEL_MANIFEST_URL" "$manifest" <<'PYTHON' || fail "$FLANNEL_MANIFEST_URL could not be fetched: use an image that brings the manifest, or a mirror"
+    python3 - "$FLANNEL_MANIFEST_URL" "$manifest" <<'PYTHON'
 import sys, urllib.request
-with urllib.request.urlopen(sys.argv[1], timeout=60) as answer, open(sys.argv[2], "wb") as file:
-    file.write(answer.read())
+try:
+    with urllib.request.urlopen(sys.argv[1], timeout=60) as answer, open(sys.argv[2], "wb") as file:
+        file.write(answer.read())
+except OSError as error:
+    sys.exit(str(error))
 PYTHON
+}
+
+fetch() {
+    local reason
+    reason=$(download 2>&1) ||
+        fail "$FLANNEL_MANIFEST_URL could not be fetched ($reason): let the machine reach it, or use an image whose /etc/kubesmith/image.json names a manifest"
     echo "$FLANNEL_MANIFEST_SHA256  $manifest" | sha256sum --check --status ||
         fail "$FLANNEL_MANIFEST_URL has sha256 $(sha256sum "$manifest" | cut -d' ' -f1), wanted is $FLANNEL_MANIFEST_SHA256"
 }
@@ -38,7 +47,7 @@ if [ -n "$baked" ]; then
 elif [ -e "$applied" ] && grep -qx "# from $FLANNEL_MANIFEST_URL $FLANNEL_MANIFEST_SHA256" "$applied"; then
     cp "$applied" "$manifest"
 else
-    download
+    fetch
     echo "# from $FLANNEL_MANIFEST_URL $FLANNEL_MANIFEST_SHA256" >>"$manifest"
 fi
 sed -i -E 's|("Network": *)"[^"]*"|\1"'"$POD_CIDR"'"|' "$manifest"
@@ -46,7 +55,7 @@ grep -qF "\"$POD_CIDR\"" "$manifest" || fail "the manifest of the pod network ha
 
 if ! cmp --silent "$manifest" "$applied"; then
     until output=$(kubectl apply -f "$manifest" 2>&1); do
-        [ "$SECONDS" -lt "$deadline" ] || fail "the pod network could not be applied: $output"
+        [ "$SECONDS" -lt 60 ] || fail "the pod network could not be applied: $output"
         sleep 2
     done
     install -m 0644 "$manifest" "$applied"

@@ -19,7 +19,8 @@ fn target(workers: u32) -> Target {
         size: MachineSize { cores: CORES, memory_mib: 4096, disk_gib: 20 },
     };
     let first = machine("demo-cp-1".into(), Role::ControlPlane, 0);
-    let others = (1..=workers).map(|index| machine(format!("demo-worker-{index}"), Role::Worker, index));
+    let others =
+        (1..=workers).map(|index| machine(format!("demo-worker-{index}"), Role::Worker, index));
     Target { machines: std::iter::once(first).chain(others).collect() }
 }
 
@@ -31,6 +32,7 @@ fn room() -> Room {
         host: "pve1".into(),
         shared: true,
         disk: "scsi0".into(),
+        storage: "shared".into(),
         disk_gib: 4,
     };
     Room { hosts: vec![host("pve1", 8000), host("pve2", 16000)], templates: vec![template] }
@@ -51,7 +53,9 @@ fn ours(machine: &Machine, standing: Standing) -> Seen {
 fn healthy(target: &Target) -> Observed {
     Observed {
         machines: target.machines.iter().map(|m| (m.vmid, ours(m, Standing::Made))).collect(),
-        kubernetes: Kubernetes::Nodes(target.machines.iter().map(|m| (m.name.clone(), true)).collect()),
+        kubernetes: Kubernetes::Nodes(
+            target.machines.iter().map(|m| (m.name.clone(), true)).collect(),
+        ),
         configured: BTreeSet::new(),
         room: room(),
     }
@@ -85,10 +89,17 @@ fn perform(step: &Step, seen: &mut Observed) {
                 standing: Standing::Begun,
                 running: false,
                 pinned: false,
-                size: MachineSize { cores: 1, memory_mib: 512, disk_gib: placement.template.disk_gib },
+                size: MachineSize {
+                    cores: 1,
+                    memory_mib: 512,
+                    disk_gib: placement.template.disk_gib,
+                },
                 disk: "scsi0".into(),
             };
-            assert!(seen.machines.insert(machine.vmid, Seen::Ours(fresh)).is_none(), "{step} over another VM");
+            assert!(
+                seen.machines.insert(machine.vmid, Seen::Ours(fresh)).is_none(),
+                "{step} over another VM"
+            );
         }
         Step::ConfigureMachine { machine } => edit(seen, machine.vmid, |ours| {
             assert!(!ours.running, "{step} while it runs");
@@ -106,7 +117,7 @@ fn perform(step: &Step, seen: &mut Observed) {
             if !matches!(seen.kubernetes, Kubernetes::Nodes(_)) {
                 let all = seen.machines.values().filter_map(|seen| match seen {
                     Seen::Ours(ours) => Some((ours.existing.name.clone(), true)),
-                    Seen::Stranger { .. } => None,
+                    Seen::Stranger { .. } | Seen::OutOfReach { .. } => None,
                 });
                 seen.kubernetes = Kubernetes::Nodes(all.collect());
             }
@@ -132,7 +143,8 @@ fn perform(step: &Step, seen: &mut Observed) {
                 edit(seen, existing.vmid, |ours| assert!(!ours.running, "{step} while it runs"));
             }
             seen.machines.remove(&existing.vmid);
-            if existing.name.as_str().ends_with("-cp-1") && seen.kubernetes != Kubernetes::NotAsked {
+            if existing.name.as_str().ends_with("-cp-1") && seen.kubernetes != Kubernetes::NotAsked
+            {
                 seen.kubernetes = Kubernetes::Unreachable("connection refused".into());
             }
         }
@@ -192,7 +204,8 @@ fn a_create() {
 #[test]
 fn a_destroy_drains_nothing_and_leaves_strangers_alone() {
     let mut seen = healthy(&target(1));
-    seen.machines.insert(19204, Seen::Stranger { what: "a web server".into(), host: "pve2".into() });
+    seen.machines
+        .insert(19204, Seen::Stranger { what: "a web server".into(), host: "pve2".into() });
     insta::assert_snapshot!(whole(&Target::nothing(), seen), @"");
 }
 
@@ -209,7 +222,7 @@ fn two_workers_fewer() {
 }
 
 #[test]
-fn a_lost_worker_is_made_again_and_its_old_node_removed_before_it_joins() {
+fn a_lost_worker_is_made_again_and_joins_anew() {
     let mut seen = healthy(&target(2));
     seen.machines.remove(&19202);
     insta::assert_snapshot!(whole(&target(2), seen), @"");
@@ -220,7 +233,9 @@ fn a_stopped_worker_is_started() {
     let mut seen = healthy(&target(1));
     edit(&mut seen, 19202, |ours| ours.running = false);
     seen.kubernetes = Kubernetes::Nodes(
-        [("demo-cp-1", true), ("demo-worker-1", false)].map(|(n, r)| (NodeName::parse(n).unwrap(), r)).into(),
+        [("demo-cp-1", true), ("demo-worker-1", false)]
+            .map(|(n, r)| (NodeName::parse(n).unwrap(), r))
+            .into(),
     );
     insta::assert_snapshot!(whole(&target(1), seen), @"");
 }
@@ -280,7 +295,11 @@ fn machine() -> impl Strategy<Value = Option<(Standing, bool, bool, MachineSize)
         1 => Just(Standing::Resumed),
         1 => Just(Standing::Abandoned),
     ];
-    let size = (1..5u32, 1..20u32).prop_map(|(cores, disk_gib)| MachineSize { cores, memory_mib: 4096, disk_gib });
+    let size = (1..5u32, 1..20u32).prop_map(|(cores, disk_gib)| MachineSize {
+        cores,
+        memory_mib: 4096,
+        disk_gib,
+    });
     prop::option::weighted(0.8, (standing, any::<bool>(), any::<bool>(), size))
 }
 
@@ -319,7 +338,10 @@ fn is_whole(target: &Target, seen: &Observed) -> bool {
     expected == is
         && target.machines.iter().all(|machine| {
             let Some(Seen::Ours(ours)) = seen.machines.get(&machine.vmid) else { return false };
-            ours.standing == Standing::Made && ours.running && ours.pinned && ours.size == machine.size
+            ours.standing == Standing::Made
+                && ours.running
+                && ours.pinned
+                && ours.size == machine.size
         })
 }
 

@@ -34,18 +34,22 @@ impl Container {
                     let timeouts = container.timeouts.insert(Timeouts::default());
                     meta.parse_nested_meta(|meta| timeouts.read(&meta))?;
                 } else {
-                    return Err(meta.error(
-                        "expected type_name, version, timeouts or computed",
-                    ));
+                    return Err(meta.error("expected type_name, version, timeouts or computed"));
                 }
                 Ok(())
             })?;
         }
         if container.computed && container.type_name.is_some() {
-            return Err(Error::new_spanned(&input.ident, "a resource cannot be computed as a whole"));
+            return Err(Error::new_spanned(
+                &input.ident,
+                "a resource cannot be computed as a whole",
+            ));
         }
         if container.type_name.is_none() && container.timeouts.is_some() {
-            return Err(Error::new_spanned(&input.ident, "timeouts need a type_name: only resources have them"));
+            return Err(Error::new_spanned(
+                &input.ident,
+                "timeouts need a type_name: only resources have them",
+            ));
         }
         Ok(container)
     }
@@ -58,8 +62,9 @@ impl Timeouts {
             return Err(meta.error("expected create, read, update or delete"));
         }
         let text: LitStr = meta.value()?.parse()?;
-        let seconds = seconds(&text.value())
-            .ok_or_else(|| Error::new_spanned(&text, "expected a duration like \"90s\" or \"1h30m\""))?;
+        let seconds = seconds(&text.value()).ok_or_else(|| {
+            Error::new_spanned(&text, "expected a duration like \"90s\" or \"1h30m\"")
+        })?;
         self.seconds.push((operation, seconds));
         Ok(())
     }

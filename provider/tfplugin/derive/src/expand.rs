@@ -21,7 +21,10 @@ pub(crate) fn model(input: &DeriveInput) -> Result<TokenStream> {
     let container = Container::of(input)?;
     let text = description(&input.attrs);
     if text.is_empty() {
-        return Err(Error::new_spanned(&input.ident, "a model needs a doc comment: it is the description that users read"));
+        return Err(Error::new_spanned(
+            &input.ident,
+            "a model needs a doc comment: it is the description that users read",
+        ));
     }
     let fields = fields
         .named
@@ -34,14 +37,22 @@ pub(crate) fn model(input: &DeriveInput) -> Result<TokenStream> {
     let names: Vec<_> = fields.iter().map(|field| &field.name).collect();
     let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
     let attributes = fields.iter().map(attribute);
-    let version = container.version.iter();
-    let timeouts = container.timeouts.iter().map(|timeouts| {
-        let limits = timeouts.seconds.iter().map(|(operation, seconds)| {
-            let operation = syn::Ident::new(operation, name.span());
-            quote!(#operation: Some(::std::time::Duration::from_secs(#seconds)))
-        });
-        quote!(schema::Timeouts { #(#limits,)* ..::std::default::Default::default() })
-    });
+    let version = container.version.as_ref().map_or_else(|| quote!(0), |version| quote!(#version));
+    let timeouts = container.timeouts.as_ref().map_or_else(
+        || quote!(None),
+        |timeouts| {
+            let limits = ["create", "read", "update", "delete"].map(|operation| {
+                let ident = syn::Ident::new(operation, name.span());
+                let limit = timeouts.seconds.iter().find(|(named, _)| named == operation);
+                let limit = limit.map_or_else(
+                    || quote!(None),
+                    |(_, seconds)| quote!(Some(::std::time::Duration::new(#seconds, 0))),
+                );
+                quote!(#ident: #limit)
+            });
+            quote!(Some(schema::Timeouts { #(#limits),* }))
+        },
+    );
     let resource = container.type_name.iter().map(|type_name| {
         quote! {
             impl ::kubesmith_tfplugin::ResourceModel for #name {
@@ -54,15 +65,12 @@ pub(crate) fn model(input: &DeriveInput) -> Result<TokenStream> {
         impl ::kubesmith_tfplugin::Model for #name {
             fn schema() -> ::kubesmith_tfplugin::schema::Schema {
                 use ::kubesmith_tfplugin::schema;
-                #[allow(unused_mut)]
-                let mut schema = schema::Schema {
+                schema::Schema {
                     description: #text.to_owned(),
                     attributes: ::std::vec![#(#attributes),*],
-                    ..::std::default::Default::default()
-                };
-                #(schema.version = #version;)*
-                #(schema.timeouts = Some(#timeouts);)*
-                schema
+                    version: #version,
+                    timeouts: #timeouts,
+                }
             }
 
             fn decode(

@@ -5,6 +5,10 @@ use syn::{Error, Expr, Field, GenericArgument, Ident, LitStr, PathArguments, Res
 use crate::container::{Container, check_name, description};
 
 /// One attribute.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "these are the words of the attribute, each its own"
+)]
 pub(crate) struct FieldModel {
     pub(crate) ident: Ident,
     pub(crate) name: String,
@@ -84,7 +88,9 @@ impl FieldModel {
         let (is_option, is_value) = (self.is("Option"), self.is("Value"));
         check_name(&self.name, field)?;
         if self.description.is_empty() {
-            return fault("every attribute needs a doc comment: it is the description that users read");
+            return fault(
+                "every attribute needs a doc comment: it is the description that users read",
+            );
         }
         let resource = container.type_name.is_some();
         if resource && RESERVED.contains(&self.name.as_str()) {
@@ -107,7 +113,9 @@ impl FieldModel {
             return fault("required excludes optional, computed and default");
         }
         if self.default.is_some() && (self.optional || self.computed || is_option || is_value) {
-            return fault("default means optional already; its type is plain, without Option and Value");
+            return fault(
+                "default means optional already; its type is plain, without Option and Value",
+            );
         }
         if self.required && (is_option || is_value) {
             return fault("a required attribute always has a value: take the plain type");
@@ -122,7 +130,9 @@ impl FieldModel {
             return fault("keep and not_null are about computed attributes");
         }
         if self.replace && self.computed && !self.optional {
-            return fault("nobody writes this attribute, so it cannot make a replacement; see the plan hook");
+            return fault(
+                "nobody writes this attribute, so it cannot make a replacement; see the plan hook",
+            );
         }
         Ok(())
     }

@@ -128,7 +128,7 @@ impl Resource for Boxes {
                 plan.finish(1);
                 plan.store(shelf)?;
                 if plan.label == "wrong" {
-                    plan.label = "something else".to_owned();
+                    plan.label.push_str(" turn");
                 }
                 Ok(plan)
             }
@@ -137,7 +137,7 @@ impl Resource for Boxes {
 
     async fn read(&self, cx: &Cx<Shelf>, mut state: Box) -> Result<Option<Box>> {
         let Some(found) = cx.client()?.find(&state.name)? else { return Ok(None) };
-        state.label = found["label"].as_str().unwrap_or_default().to_owned();
+        found["label"].as_str().unwrap_or_default().clone_into(&mut state.label);
         Ok(Some(state))
     }
 
@@ -163,7 +163,7 @@ impl Resource for Boxes {
             label: found["label"].as_str().unwrap_or_default().to_owned(),
             weight: None,
             owner: None,
-            reminder: Duration::from_secs(3600),
+            reminder: Duration::from_hours(1),
             floor: Value::Unknown,
             contents: Vec::new(),
             lock: None,

@@ -40,7 +40,8 @@ impl Filler {
             } else {
                 let outer = self.sensitive;
                 self.sensitive |= attribute.sensitive;
-                let value = self.attribute(attribute, planned, model.attribute(attribute.name), &path);
+                let value =
+                    self.attribute(attribute, planned, model.attribute(attribute.name), &path);
                 self.sensitive = outer;
                 value
             };
@@ -109,13 +110,17 @@ impl Filler {
     fn value(&mut self, kind: &Type, planned: &Dyn, model: &Dyn, path: &Path) -> Dyn {
         match (kind, planned, model) {
             _ if model.is_wholly_known() && same(kind, planned, model) => planned.clone(),
-            (Type::List(kind), Dyn::List(ours), Dyn::List(theirs)) if ours.len() == theirs.len() => {
+            (Type::List(kind), Dyn::List(ours), Dyn::List(theirs))
+                if ours.len() == theirs.len() =>
+            {
                 let items = ours.iter().zip(theirs).enumerate().map(|(index, (planned, model))| {
                     self.value(kind, planned, model, &path.index(index))
                 });
                 Dyn::List(items.collect())
             }
-            (Type::Map(kind), Dyn::Map(ours), Dyn::Map(theirs)) if ours.keys().eq(theirs.keys()) => {
+            (Type::Map(kind), Dyn::Map(ours), Dyn::Map(theirs))
+                if ours.keys().eq(theirs.keys()) =>
+            {
                 let items = ours.iter().map(|(key, planned)| {
                     let value = self.value(kind, planned, model.attribute(key), &path.key(key));
                     (key.clone(), value)
@@ -154,9 +159,15 @@ impl Filler {
 
     fn changed(&mut self, planned: &Dyn, model: &Dyn, path: &Path) {
         if self.sensitive {
-            self.fault(path, "It is not what was planned. The values are sensitive, so they are not shown.");
+            self.fault(
+                path,
+                "It is not what was planned. The values are sensitive, so they are not shown.",
+            );
         } else {
-            self.fault(path, &format!("Planned was {}, but it became {}.", show(planned), show(model)));
+            self.fault(
+                path,
+                &format!("Planned was {}, but it became {}.", show(planned), show(model)),
+            );
         }
     }
 
@@ -177,7 +188,9 @@ fn show(value: &Dyn) -> String {
         Dyn::String(text) if text.len() <= 80 => format!("{text:?}"),
         Dyn::String(text) => format!("a string of {} bytes", text.len()),
         Dyn::List(items) => format!("a list of {}", items.len()),
-        Dyn::Map(items) => format!("an object with {}", items.keys().cloned().collect::<Vec<_>>().join(", ")),
+        Dyn::Map(items) => {
+            format!("an object with {}", items.keys().cloned().collect::<Vec<_>>().join(", "))
+        }
         Dyn::Null | Dyn::Unknown { .. } => value.kind_name().to_owned(),
     }
 }

@@ -94,9 +94,9 @@ fn planned(attribute: &Attribute, config: &Dyn, prior: &Dyn, computed: Computed)
                 written.clone()
             }
         }
-        Kind::Nested(nesting, nested) => each(*nesting, written, before, |item, before| {
-            object(nested, item, before, computed)
-        }),
+        Kind::Nested(nesting, nested) => {
+            each(*nesting, written, before, |item, before| object(nested, item, before, computed))
+        }
     }
 }
 

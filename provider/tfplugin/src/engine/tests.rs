@@ -76,6 +76,7 @@ fn shape() -> Shape {
 }
 
 /// An object of the type, from JSON; "?" stands for unknown.
+#[expect(clippy::needless_pass_by_value, reason = "literals are what one passes")]
 fn object(json: serde_json::Value) -> Dyn {
     fn unknowns(value: Dyn) -> Dyn {
         match value {
@@ -222,7 +223,8 @@ fn every_fault_of_a_configuration_is_found_at_once() {
         json["address"] = "nowhere".into();
         json["size"] = 70000.into();
         json["name"] = serde_json::Value::Null;
-        json["parts"] = serde_json::json!([{"what": "?"}, {"what": null}, {"what": "x", "count": -1}]);
+        json["parts"] =
+            serde_json::json!([{"what": "?"}, {"what": null}, {"what": "x", "count": -1}]);
         json["lock"] = serde_json::json!({"code": "?", "kind": "?"});
     });
     let mut faults = Diags::none();

@@ -51,7 +51,8 @@ fn captured_bytes_are_read_and_written_again() {
 #[test]
 fn other_spellings_of_the_same_value_are_read() {
     let read = |hex: &str, kind: &Type| decode(&bytes(hex), kind).unwrap();
-    for hex in ["05", "cc 05", "cd 00 05", "d3 00 00 00 00 00 00 00 05", "ca 40 a0 00 00", "a1 35"] {
+    for hex in ["05", "cc 05", "cd 00 05", "d3 00 00 00 00 00 00 00 05", "ca 40 a0 00 00", "a1 35"]
+    {
         assert_eq!(read(hex, &Type::Number), Dyn::Number(5_i64.into()), "{hex}");
     }
     // A prefix and a length beside "not null"; an extension nobody knows.
@@ -77,7 +78,8 @@ fn a_fault_names_its_place() {
 fn hostile_bytes_are_errors() {
     let list = Type::List(Box::new(Type::String));
     // Lengths far beyond what is there.
-    for hex in ["dd ff ff ff ff", "db ff ff ff ff", "c9 ff ff ff ff 0c", "df ff ff ff ff", "c1", ""] {
+    for hex in ["dd ff ff ff ff", "db ff ff ff ff", "c9 ff ff ff ff 0c", "df ff ff ff ff", "c1", ""]
+    {
         assert!(decode(&bytes(hex), &list).is_err(), "{hex}");
     }
     // An unknown attribute nested deeper than any stack.

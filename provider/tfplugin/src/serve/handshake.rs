@@ -75,6 +75,10 @@ impl Socket {
         Ok(Self { directory })
     }
 
+    pub(super) fn directory(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         self.directory.path().join("s")
     }
@@ -88,12 +92,12 @@ impl Socket {
 pub(super) fn announce(
     mode: &Mode,
     address: &str,
-    socket: PathBuf,
+    socket: &Path,
     certificate: Option<&[u8]>,
 ) -> std::io::Result<()> {
     let line = match mode {
-        Mode::Plugin(_) => handshake_line(&socket, certificate),
-        Mode::Debug => reattach_line(&socket, address),
+        Mode::Plugin(_) => handshake_line(socket, certificate),
+        Mode::Debug => reattach_line(socket, address),
     };
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{line}")?;

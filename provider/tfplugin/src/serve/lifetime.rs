@@ -1,8 +1,9 @@
 //! When the process ends, and when it does not.
 //!
-//! Ctrl-C reaches Terraform and us alike: Terraform then says StopProvider, so we ignore the
+//! Ctrl-C reaches Terraform and us alike: Terraform then says `StopProvider`, so we ignore the
 //! signal. When Terraform is killed nobody says anything: we notice that our parent changed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +22,7 @@ pub(super) fn watch(
     mode: &Mode,
     stop: CancellationToken,
     cancel: impl Fn() + Send + Sync + 'static,
+    socket_directory: PathBuf,
 ) -> std::io::Result<()> {
     let mut interrupts = signal(SignalKind::interrupt())?;
     match mode {
@@ -44,9 +46,10 @@ pub(super) fn watch(
         stop.cancelled().await;
         cancel();
         // A thread, because the runtime may be what hangs.
-        std::thread::spawn(|| {
+        std::thread::spawn(move || {
             std::thread::sleep(BACKSTOP);
             tracing::warn!("an operation did not end in time: exiting without it");
+            let _ = std::fs::remove_dir_all(socket_directory);
             std::process::exit(0);
         });
     });

@@ -62,7 +62,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         event.record(&mut fields);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let line = line(
-            event.metadata().level(),
+            *event.metadata().level(),
             event.metadata().target(),
             &timestamp(since.as_secs(), since.subsec_micros()),
             fields.0,
@@ -72,7 +72,7 @@ impl<S: Subscriber> Layer<S> for Lines {
 }
 
 /// One line. The host crashes Terraform when `@level`, `@message` or `@timestamp` is no string.
-fn line(level: &Level, target: &str, timestamp: &str, mut fields: Map<String, Value>) -> Value {
+fn line(level: Level, target: &str, timestamp: &str, mut fields: Map<String, Value>) -> Value {
     let message = fields.remove("message").unwrap_or_else(|| "".into());
     let mut line: Map<_, _> =
         fields.into_iter().filter(|(name, _)| !name.starts_with('@')).collect();
@@ -130,7 +130,7 @@ mod tests {
         fields.insert("message".to_owned(), "made a clone".into());
         fields.insert("vmid".to_owned(), "101".into());
         fields.insert("@level".to_owned(), 5.into());
-        let line = line(&Level::INFO, "wall", "2026-11-23T02:00:00.000000Z", fields);
+        let line = line(Level::INFO, "wall", "2026-11-23T02:00:00.000000Z", fields);
         assert_eq!(
             line.to_string(),
             r#"{"@level":"info","@message":"made a clone","@module":"wall","@timestamp":"2026-11-23T02:00:00.000000Z","vmid":"101"}"#

@@ -85,7 +85,7 @@ impl<P: Provider> Inner<P> {
         let (token, notes) = (self.token(), Arc::new(Notes::default()));
         let cx = self.cx(token.clone(), deadline, Arc::clone(&notes));
         let work = run(Arc::clone(resource), cx, operation, prior.clone(), planned.clone());
-        let result = supervise(work, &token, limit).await;
+        let result = supervise(work, &self.tasks, &token, limit).await;
 
         let mut diags = notes.take_warnings();
         let state = match (result, notes.take_checkpoint()) {
@@ -119,7 +119,11 @@ async fn run<C: Send + Sync + 'static>(
 }
 
 /// The time limit of an operation: what the user wrote, else the resource's default.
-pub(super) fn time_limit(schema: &Schema, operation: &str, object: &Dyn) -> Result<Option<Duration>> {
+pub(super) fn time_limit(
+    schema: &Schema,
+    operation: &str,
+    object: &Dyn,
+) -> Result<Option<Duration>> {
     if let Dyn::String(text) = object.attribute("timeouts").attribute(operation)
         && schema.timeouts.is_some()
     {

@@ -12,6 +12,7 @@ use crate::provider::Provider;
 use crate::schema::{Kind, Schema};
 use crate::wire::{self, tfplugin6 as tf};
 
+#[expect(clippy::unused_async, reason = "all calls have one shape")]
 impl<P: Provider> Inner<P> {
     pub(super) async fn get_metadata(
         &self,
@@ -89,7 +90,7 @@ impl<P: Provider> Inner<P> {
     }
 }
 
-/// Every call works without GetProviderSchema before it, so Terraform needs to ask only once.
+/// Every call works without `GetProviderSchema` before it, so Terraform needs to ask only once.
 fn capabilities() -> tf::ServerCapabilities {
     tf::ServerCapabilities {
         plan_destroy: true,

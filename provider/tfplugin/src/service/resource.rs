@@ -14,6 +14,7 @@ use crate::provider::Provider;
 use crate::service::apply::time_limit;
 use crate::wire::{self, tfplugin6 as tf};
 
+#[expect(clippy::unused_async, reason = "all calls have one shape")]
 impl<P: Provider> Inner<P> {
     pub(super) async fn validate_resource_config(
         &self,
@@ -85,7 +86,8 @@ impl<P: Provider> Inner<P> {
         let reader = Arc::clone(&resource);
         let state = before.clone();
         let result =
-            supervise(async move { reader.read(&cx, state).await }, &token, limit).await;
+            supervise(async move { reader.read(&cx, state).await }, &self.tasks, &token, limit)
+                .await;
 
         let mut diags = notes.take_warnings();
         match result {
@@ -139,7 +141,9 @@ impl<P: Provider> Inner<P> {
         let (token, notes) = (self.token(), Arc::new(Notes::default()));
         let cx = self.cx(token.clone(), None, Arc::clone(&notes));
         let (importer, id) = (Arc::clone(&resource), request.id.clone());
-        let found = supervise(async move { importer.import(&cx, &id).await }, &token, None).await;
+        let found =
+            supervise(async move { importer.import(&cx, &id).await }, &self.tasks, &token, None)
+                .await;
 
         let type_name = request.type_name;
         let mut diags = notes.take_warnings();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::diag::{Diag, Diags, Result};
 use crate::duration;
@@ -28,30 +29,31 @@ pub(super) async fn guard<T>(doing: &str, call: impl Future<Output = Result<T>>)
 /// In a task, because a call that Terraform drops must not stop half-way between two awaits.
 pub(super) async fn supervise<T: Send + 'static>(
     operation: impl Future<Output = Result<T>> + Send + 'static,
+    tasks: &TaskTracker,
     token: &CancellationToken,
     limit: Option<Duration>,
 ) -> Result<T> {
-    supervise_with(operation, token, limit, GRACE).await
+    supervise_with(operation, tasks, token, limit, GRACE).await
 }
 
 async fn supervise_with<T: Send + 'static>(
     operation: impl Future<Output = Result<T>> + Send + 'static,
+    tasks: &TaskTracker,
     token: &CancellationToken,
     limit: Option<Duration>,
     grace: Duration,
 ) -> Result<T> {
-    let mut task = tokio::spawn(operation);
+    let mut task = tasks.spawn(operation);
     let Some(limit) = limit else { return joined(task.await) };
     if let Ok(result) = tokio::time::timeout(limit, &mut task).await {
         return joined(result);
     }
     token.cancel();
-    let late = match tokio::time::timeout(grace, &mut task).await {
-        Ok(result) => joined(result),
-        Err(_) => {
-            task.abort();
-            Err(Diags::none())
-        }
+    let late = if let Ok(result) = tokio::time::timeout(grace, &mut task).await {
+        joined(result)
+    } else {
+        task.abort();
+        Err(Diags::none())
     };
     late.map_err(|reached| {
         let over = Diag::error(String::new()).detail(format!(
@@ -99,7 +101,10 @@ mod tests {
             seen.cancelled().await;
             Err::<(), _>(Diag::error("Half done").detail("reached").into())
         };
-        let faults = supervise(operation, &token, Some(Duration::from_millis(1))).await.unwrap_err();
+        let faults =
+            supervise(operation, &TaskTracker::new(), &token, Some(Duration::from_millis(1)))
+                .await
+                .unwrap_err();
         assert_eq!(details(&faults)[0], "reached");
         assert!(details(&faults)[1].starts_with("It took longer than 1ms."));
     }
@@ -109,7 +114,9 @@ mod tests {
         let token = CancellationToken::new();
         let operation = std::future::pending::<Result<()>>();
         let moment = Duration::from_millis(1);
-        let faults = supervise_with(operation, &token, Some(moment), moment).await.unwrap_err();
+        let faults = supervise_with(operation, &TaskTracker::new(), &token, Some(moment), moment)
+            .await
+            .unwrap_err();
         assert_eq!(details(&faults).len(), 1);
         assert!(token.is_cancelled());
     }
@@ -118,7 +125,8 @@ mod tests {
     async fn a_panic_is_an_error() {
         let token = CancellationToken::new();
         let operation = async { panic!("index {}", 7) };
-        let faults = supervise::<()>(operation, &token, None).await.unwrap_err();
+        let faults =
+            supervise::<()>(operation, &TaskTracker::new(), &token, None).await.unwrap_err();
         assert!(details(&faults)[0].ends_with("index 7"));
         let faults = guard::<()>("plan", async { panic!("oh") }).await.unwrap_err();
         assert!(details(&faults)[0].ends_with("oh"));

@@ -71,7 +71,7 @@ fn a_value_that_is_not_the_planned_one_is_named() {
     world.write_box("name = \"a\"\nlabel = \"wrong\"");
     let text = world.apply_fails();
     assert!(text.contains("Unexpected value for label"), "{text}");
-    assert!(text.contains("Planned was \"wrong\", but it became \"something else\"."), "{text}");
+    assert!(text.contains("Planned was \"wrong\", but it became \"wrong turn\"."), "{text}");
     assert_eq!(world.state()["tainted"], true);
 }
 

@@ -9,14 +9,30 @@ fn faults_are_found_at_their_place_before_apply() {
     let Some(world) = World::new() else { return };
     for (attributes, message, place) in [
         ("name = \"Tools\"", "\"Tools\" has capital letters.", "name = \"Tools\""),
-        ("name = null", "The argument \"name\" is required", "it"),
+        ("name = null", "Missing value for name", "name = null"),
         ("name = \"a\"\nowner = \"nowhere\"", "invalid IP address", "owner = \"nowhere\""),
         ("name = \"a\"\nreminder = \"soon\"", "\"soon\" is no duration", "reminder = \"soon\""),
-        ("name = \"a\"\ncontents = [{ what = \"x\", count = 99999 }]", "from 0 to 65535", "count = 99999"),
-        ("name = \"a\"\ncontents = [{ what = \"x\", count = 1.5 }]", "1.5 is no whole number", "count = 1.5"),
-        ("name = \"a\"\ntimeouts = { create = \"1 hour\" }", "is no duration", "create = \"1 hour\""),
+        (
+            "name = \"a\"\ncontents = [{ what = \"x\", count = 99999 }]",
+            "from 0 to 65535",
+            "count = 99999",
+        ),
+        (
+            "name = \"a\"\ncontents = [{ what = \"x\", count = 1.5 }]",
+            "1.5 is no whole number",
+            "count = 1.5",
+        ),
+        (
+            "name = \"a\"\ntimeouts = { create = \"1 hour\" }",
+            "is no duration",
+            "create = \"1 hour\"",
+        ),
         ("name = \"a\"\nlabel = \"a\"", "The label says nothing new", "label = \"a\""),
-        ("name = \"a\"\nlock = { code = null }", "code is required", "lock = { code = null }"),
+        (
+            "name = \"a\"\nlock = { code = null }",
+            "Missing value for lock.code",
+            "lock = { code = null }",
+        ),
     ] {
         world.write_box(attributes);
         let ran = world.run(&["validate", "-no-color"]);

@@ -4,10 +4,10 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::world::{Ran, World, provider_binary};
+use crate::world::{Ran, Running, World, provider_binary};
 
 /// Waits for a condition; what is waited for is in the message.
 fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -23,32 +23,38 @@ fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Optio
 
 /// The running providers of a process.
 fn children(parent: u32) -> Vec<Pid> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
-        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        let Some((_, after_name)) = stat.rsplit_once(") ") else { continue };
-        if after_name.split(' ').nth(1) == Some(&parent.to_string()) {
-            found.extend(Pid::from_raw(pid));
-        }
-    }
-    found
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
+    let pids = pids.filter(|pid| stat(*pid).is_some_and(|(_, ppid)| ppid == parent.to_string()));
+    pids.filter_map(Pid::from_raw).collect()
+}
+
+/// State and parent of a process.
+fn stat(pid: i32) -> Option<(String, String)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ').map(str::to_owned);
+    Some((fields.next()?, fields.next()?))
+}
+
+/// Has it ended? The entry of an orphan stays until init looks after it.
+fn has_ended(pid: Pid) -> bool {
+    stat(pid.as_raw_nonzero().get()).is_none_or(|(state, _)| state == "Z")
 }
 
 #[test]
 fn an_interrupted_create_is_saved_and_ends_at_once() {
     let Some(world) = World::new() else { return };
     world.write_box("name = \"a\"\nlabel = \"slow\"");
-    let terraform = world.start(&["apply", "-auto-approve", "-no-color"]);
+    let mut terraform = world.start(&["apply", "-auto-approve", "-no-color"]);
     wait_for("the box", Duration::from_secs(30), || world.has_box("a").then_some(()));
-    let pid = terraform.id();
+    let pid = terraform.child().id();
     // Ctrl-C reaches the whole group; the provider must survive it.
     for child in children(pid) {
         let _ = kill_process(child, Signal::INT);
     }
-    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::INT).unwrap();
+    terraform.signal(Signal::INT);
     let start = Instant::now();
-    let ran = Ran::of(&terraform.wait_with_output().unwrap());
+    let ran = Ran::of(&terraform.finish());
     assert!(start.elapsed() < Duration::from_secs(10), "{}", ran.text);
     assert!(ran.text.contains("The box is half made."), "{}", ran.text);
     assert_eq!(world.state()["tainted"], true);
@@ -60,12 +66,12 @@ fn the_provider_ends_when_terraform_is_killed() {
     world.write_box("name = \"a\"\nlabel = \"stubborn\"");
     let mut terraform = world.start(&["apply", "-auto-approve", "-no-color"]);
     wait_for("the box", Duration::from_secs(30), || world.has_box("a").then_some(()));
-    let providers = children(terraform.id());
+    let providers = children(terraform.child().id());
     assert!(!providers.is_empty());
-    terraform.kill().unwrap();
-    terraform.wait().unwrap();
+    terraform.signal(Signal::KILL);
+    terraform.finish();
     wait_for("the provider's end", Duration::from_secs(3), || {
-        providers.iter().all(|pid| test_kill_process(*pid).is_err()).then_some(())
+        providers.iter().all(|pid| has_ended(*pid)).then_some(())
     });
     let left: Vec<_> = std::fs::read_dir(world.path("")).unwrap().flatten().collect();
     assert!(left.iter().all(|entry| !entry.path().join("s").exists()), "{left:?}");
@@ -84,13 +90,10 @@ fn without_tls_it_works_too() {
 fn one_process_serves_many_commands_while_debugged() {
     let Some(world) = World::new() else { return };
     world.write_box("name = \"a\"");
-    let mut provider = provider()
-        .arg("--debug")
-        .env("SHELF_DIRECTORY", world.path("shelf"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(provider.stdout.take().unwrap()).lines();
+    let mut command = provider();
+    command.arg("--debug").env("SHELF_DIRECTORY", world.path("shelf"));
+    let mut provider = Running::start(command.stdout(Stdio::piped()));
+    let mut lines = BufReader::new(provider.child().stdout.take().unwrap()).lines();
     let line = lines.find_map(|line| {
         let line = line.unwrap();
         Some(line.split_once("TF_REATTACH_PROVIDERS='")?.1.trim_end_matches('\'').to_owned())
@@ -101,8 +104,8 @@ fn one_process_serves_many_commands_while_debugged() {
         let ran = Ran::of(&output.unwrap());
         assert!(ran.success, "{}", ran.text);
     }
-    kill_process(Pid::from_raw(provider.id().cast_signed()).unwrap(), Signal::INT).unwrap();
-    assert!(provider.wait().unwrap().success());
+    provider.signal(Signal::INT);
+    assert!(provider.finish().status.success());
 }
 
 #[test]
@@ -117,15 +120,18 @@ fn a_person_who_starts_it_is_told_what_it_is() {
 #[test]
 fn a_stranger_is_not_served() {
     let certificate = include_str!("host.pem");
-    let mut provider = provider()
-        .env("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2")
+    let mut command = provider();
+    command
+        .env(
+            "TF_PLUGIN_MAGIC_COOKIE",
+            "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
+        )
         .env("PLUGIN_CLIENT_CERT", certificate)
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stderr(Stdio::piped());
+    let mut provider = Running::start(&mut command);
     let mut line = String::new();
-    BufReader::new(provider.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(provider.child().stdout.take().unwrap()).read_line(&mut line).unwrap();
     let fields: Vec<_> = line.trim_end().split('|').collect();
     assert_eq!((fields[0], fields[1], fields[2], fields[4]), ("1", "6", "unix", "grpc"));
     assert!(fields[5].len() > 50);
@@ -138,15 +144,17 @@ fn a_stranger_is_not_served() {
     let _ = stream.read_to_end(&mut answer);
     // A TLS alert at most, and the end.
     assert!(answer.is_empty() || answer[0] == 0x15, "{answer:?}");
-    provider.kill().unwrap();
-    provider.wait().unwrap();
+    drop(provider);
     let _ = std::fs::remove_dir_all(std::path::Path::new(fields[3]).parent().unwrap());
 }
 
 #[test]
 fn an_unreadable_certificate_is_not_taken_for_none() {
     let output = provider()
-        .env("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2")
+        .env(
+            "TF_PLUGIN_MAGIC_COOKIE",
+            "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
+        )
         .env("PLUGIN_CLIENT_CERT", "rubbish")
         .output()
         .unwrap();

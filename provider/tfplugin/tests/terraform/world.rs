@@ -3,12 +3,44 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// One root module and its shelf; gone when dropped.
 pub(crate) struct World {
     directory: TempDir,
+}
+
+/// A process that ends with the test, however the test ends.
+pub(crate) struct Running(Option<Child>);
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self(Some(command.spawn().unwrap()))
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        self.0.as_mut().unwrap()
+    }
+
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        kill_process(Pid::from_child(self.child()), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn finish(mut self) -> Output {
+        self.0.take().unwrap().wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 /// How a terraform command ended.
@@ -55,7 +87,7 @@ impl World {
 
     /// Writes the configuration, whole.
     pub(crate) fn write(&self, hcl: &str) {
-        let head = r#"terraform { required_providers { shelf = { source = "example/shelf" } } }"#;
+        let head = "terraform {\n  required_providers {\n    shelf = { source = \"example/shelf\" }\n  }\n}";
         std::fs::write(self.path("main.tf"), format!("{head}\n{hcl}\n")).unwrap();
     }
 
@@ -90,8 +122,8 @@ impl World {
     }
 
     /// Starts terraform.
-    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).spawn().unwrap()
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        Running::start(&mut self.command(arguments))
     }
 
     /// Applies; everything must go well.
@@ -165,6 +197,7 @@ pub(crate) fn provider_binary() -> PathBuf {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this crate knows nothing of Kubesmith's own")]
+#[expect(clippy::print_stderr, reason = "a skip must be seen")]
 fn terraform_exists() -> bool {
     let exists = Command::new("terraform")
         .arg("-version")

@@ -24,13 +24,24 @@ struct Ask<'a> {
 }
 
 /// Refuses what no rule allows.
-pub(super) fn check(store: &Store, user: &User, verb: &str, target: &Target) -> Result<(), Refusal> {
+pub(super) fn check(
+    store: &Store,
+    user: &User,
+    verb: &str,
+    target: &Target,
+) -> Result<(), Refusal> {
     let resource = match &target.subresource {
         Some(subresource) => format!("{}/{subresource}", target.resource.plural),
         None => target.resource.plural.to_owned(),
     };
     let name = target.name.as_deref().unwrap_or_default();
-    let ask = Ask { verb, group: target.resource.group, resource: &resource, namespace: &target.namespace, name };
+    let ask = Ask {
+        verb,
+        group: target.resource.group,
+        resource: &resource,
+        namespace: &target.namespace,
+        name,
+    };
     if allowed(store, user, &ask) {
         return Ok(());
     }
@@ -50,18 +61,32 @@ pub(super) fn check(store: &Store, user: &User, verb: &str, target: &Target) -> 
 }
 
 /// Health and version are for everybody, discovery is for those who say who they are.
-pub(super) fn check_path(_: &Store, user: &User, method: &Method, path: &str) -> Result<(), Refusal> {
+pub(super) fn check_path(
+    _: &Store,
+    user: &User,
+    method: &Method,
+    path: &str,
+) -> Result<(), Refusal> {
     let health = ["/livez", "/readyz", "/healthz"].iter().any(|prefix| path.starts_with(prefix));
     let open = health || path == "/version" || path == "/version/";
     if open || user.is_in("system:authenticated") {
         return Ok(());
     }
     let verb = method.as_str().to_lowercase();
-    Err(Refusal::new(403, "Forbidden", format!("forbidden: User \"{}\" cannot {verb} path \"{path}\"", user.name)))
+    Err(Refusal::new(
+        403,
+        "Forbidden",
+        format!("forbidden: User \"{}\" cannot {verb} path \"{path}\"", user.name),
+    ))
 }
 
 /// Answers `SelfSubjectAccessReview` and `SelfSubjectReview` (`kubectl auth can-i`, `kubectl auth whoami`).
-pub(super) fn review(store: &Store, user: &User, path: &str, body: &Value) -> Result<Value, Refusal> {
+pub(super) fn review(
+    store: &Store,
+    user: &User,
+    path: &str,
+    body: &Value,
+) -> Result<Value, Refusal> {
     let mut review = body.clone();
     match path {
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" => {
@@ -71,8 +96,13 @@ pub(super) fn review(store: &Store, user: &User, path: &str, body: &Value) -> Re
                 "" => text("resource").to_owned(),
                 subresource => format!("{}/{subresource}", text("resource")),
             };
-            let ask =
-                Ask { verb: text("verb"), group: text("group"), resource: &resource, namespace: text("namespace"), name: text("name") };
+            let ask = Ask {
+                verb: text("verb"),
+                group: text("group"),
+                resource: &resource,
+                namespace: text("namespace"),
+                name: text("name"),
+            };
             review["status"] = json!({"allowed": allowed(store, user, &ask)});
         }
         "/apis/authentication.k8s.io/v1/selfsubjectreviews" => {
@@ -83,11 +113,39 @@ pub(super) fn review(store: &Store, user: &User, path: &str, body: &Value) -> Re
     Ok(review)
 }
 
+/// Who a request is to be seen as coming from (`kubectl --as`), if the asker may do that.
+pub(super) fn impersonate(
+    store: &Store,
+    user: User,
+    headers: &http::HeaderMap,
+) -> Result<User, Refusal> {
+    let all = |name: &str| -> Vec<String> {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| Some(value.to_str().ok()?.to_owned()))
+            .collect()
+    };
+    let Some(name) = all("impersonate-user").pop() else { return Ok(user) };
+    let ask = Ask { verb: "impersonate", group: "", resource: "users", namespace: "", name: &name };
+    if !allowed(store, &user, &ask) {
+        let message = format!(
+            "users \"{name}\" is forbidden: User \"{}\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope",
+            user.name
+        );
+        return Err(Refusal::new(403, "Forbidden", message));
+    }
+    let mut groups = all("impersonate-group");
+    groups.push("system:authenticated".to_owned());
+    Ok(User { name, groups })
+}
+
 fn allowed(store: &Store, user: &User, ask: &Ask<'_>) -> bool {
     user.is_in("system:masters")
         || (user.is_in("system:nodes") && node_rule(user, ask))
         || granted_by(store, user, ask, "clusterrolebindings", "")
-        || (!ask.namespace.is_empty() && granted_by(store, user, ask, "rolebindings", ask.namespace))
+        || (!ask.namespace.is_empty()
+            && granted_by(store, user, ask, "rolebindings", ask.namespace))
 }
 
 /// A node reads what it needs and writes what is its own (loosely: the real authorizer follows references).
@@ -95,11 +153,19 @@ fn node_rule(user: &User, ask: &Ask<'_>) -> bool {
     if ["get", "list", "watch"].contains(&ask.verb) {
         return true;
     }
-    let own = user.name.strip_prefix("system:node:").is_some_and(|node| ask.name.is_empty() || ask.name == node);
+    let own = user
+        .name
+        .strip_prefix("system:node:")
+        .is_some_and(|node| ask.name.is_empty() || ask.name == node);
     match ask.resource {
         "nodes" | "nodes/status" => own && ask.verb != "delete",
         "leases" => own && ask.namespace == "kube-node-lease",
-        "pods" | "pods/status" | "pods/eviction" | "events" | "csinodes" | "serviceaccounts/token" => true,
+        "pods"
+        | "pods/status"
+        | "pods/eviction"
+        | "events"
+        | "csinodes"
+        | "serviceaccounts/token" => true,
         "certificatesigningrequests" => ask.verb == "create",
         _ => false,
     }
@@ -110,8 +176,14 @@ fn granted_by(store: &Store, user: &User, ask: &Ask<'_>, bindings: &str, namespa
     bindings.iter().filter(|binding| names(binding, user)).any(|binding| {
         let role = &binding["roleRef"];
         let name = role["name"].as_str().unwrap_or_default();
-        let key = if role["kind"] == "ClusterRole" { kind("clusterroles").key("", name) } else { kind("roles").key(namespace, name) };
-        store.get(&key).is_some_and(|role| array(&role["rules"]).iter().any(|rule| permits(rule, ask)))
+        let key = if role["kind"] == "ClusterRole" {
+            kind("clusterroles").key("", name)
+        } else {
+            kind("roles").key(namespace, name)
+        };
+        store
+            .get(&key)
+            .is_some_and(|role| array(&role["rules"]).iter().any(|rule| permits(rule, ask)))
     })
 }
 
@@ -122,7 +194,11 @@ fn names(binding: &Arc<Value>, user: &User) -> bool {
             Some("User") => name == user.name,
             Some("Group") => user.is_in(name),
             Some("ServiceAccount") => {
-                user.name == format!("system:serviceaccount:{}:{name}", subject["namespace"].as_str().unwrap_or_default())
+                user.name
+                    == format!(
+                        "system:serviceaccount:{}:{name}",
+                        subject["namespace"].as_str().unwrap_or_default()
+                    )
             }
             _ => false,
         }
@@ -130,7 +206,9 @@ fn names(binding: &Arc<Value>, user: &User) -> bool {
 }
 
 fn permits(rule: &Value, ask: &Ask<'_>) -> bool {
-    let has = |field: &str, wanted: &str| array(&rule[field]).iter().any(|value| value == "*" || value == wanted);
+    let has = |field: &str, wanted: &str| {
+        array(&rule[field]).iter().any(|value| value == "*" || value == wanted)
+    };
     let names = array(&rule["resourceNames"]);
     has("verbs", ask.verb)
         && has("apiGroups", ask.group)
@@ -149,9 +227,30 @@ pub(super) fn built_in_roles() -> Vec<(&'static str, Value)> {
     let read = ["get", "list", "watch"];
     let write = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
     let objects = [
-        "configmaps", "daemonsets", "deployments", "deployments/scale", "endpoints", "events", "ingresses", "jobs", "cronjobs",
-        "networkpolicies", "persistentvolumeclaims", "pods", "pods/log", "pods/status", "pods/eviction", "poddisruptionbudgets",
-        "replicasets", "resourcequotas", "limitranges", "serviceaccounts", "services", "statefulsets", "statefulsets/scale", "leases",
+        "configmaps",
+        "daemonsets",
+        "deployments",
+        "deployments/scale",
+        "endpoints",
+        "events",
+        "ingresses",
+        "jobs",
+        "cronjobs",
+        "networkpolicies",
+        "persistentvolumeclaims",
+        "pods",
+        "pods/log",
+        "pods/status",
+        "pods/eviction",
+        "poddisruptionbudgets",
+        "replicasets",
+        "resourcequotas",
+        "limitranges",
+        "serviceaccounts",
+        "services",
+        "statefulsets",
+        "statefulsets/scale",
+        "leases",
     ];
     let secrets = json!({"apiGroups": [""], "resources": ["secrets", "serviceaccounts/token"], "verbs": write});
     let namespaces = json!({"apiGroups": [""], "resources": ["namespaces"], "verbs": read});

@@ -1,6 +1,9 @@
 //! Who asks: a client certificate, a bootstrap token, a service account's token, or nobody.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _, engine::general_purpose::STANDARD as BASE64,
+    engine::general_purpose::URL_SAFE_NO_PAD,
+};
 use http::HeaderMap;
 use serde_json::{Value, json};
 
@@ -26,13 +29,23 @@ impl User {
 }
 
 /// A certificate wins over a token, as in the real server; a token that is unknown or expired is refused.
-pub(super) fn authenticate(store: &Store, peer: Option<&(String, Vec<String>)>, headers: &HeaderMap) -> Result<User, Refusal> {
+pub(super) fn authenticate(
+    store: &Store,
+    peer: Option<&(String, Vec<String>)>,
+    headers: &HeaderMap,
+) -> Result<User, Refusal> {
     if let Some((name, groups)) = peer {
         return Ok(User::authenticated(name.clone(), groups.clone()));
     }
-    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+    let bearer = headers
+        .get("authorization")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
     let Some(token) = bearer else {
-        return Ok(User { name: "system:anonymous".to_owned(), groups: vec!["system:unauthenticated".to_owned()] });
+        return Ok(User {
+            name: "system:anonymous".to_owned(),
+            groups: vec!["system:unauthenticated".to_owned()],
+        });
     };
     bootstrap_token(store, token)
         .or_else(|| service_account(store, token))
@@ -41,7 +54,8 @@ pub(super) fn authenticate(store: &Store, peer: Option<&(String, Vec<String>)>, 
 
 fn bootstrap_token(store: &Store, token: &str) -> Option<User> {
     let (id, secret) = token.split_once('.')?;
-    let stored = store.get(&kind("secrets").key("kube-system", &format!("bootstrap-token-{id}")))?;
+    let stored =
+        store.get(&kind("secrets").key("kube-system", &format!("bootstrap-token-{id}")))?;
     let live = stored["type"] == "bootstrap.kubernetes.io/token"
         && data(&stored, "token-secret").as_deref() == Some(secret)
         && data(&stored, "usage-bootstrap-authentication").as_deref() == Some("true")
@@ -59,7 +73,8 @@ pub(crate) fn data(secret: &Value, field: &str) -> Option<String> {
 
 /// Whether a bootstrap token's time is over; one without an expiration lives for ever.
 pub(super) fn expired(secret: &Value) -> bool {
-    let expiration = data(secret, "expiration").and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let expiration =
+        data(secret, "expiration").and_then(|text| text.parse::<jiff::Timestamp>().ok());
     expiration.is_some_and(|expiration| expiration <= jiff::Timestamp::now())
 }
 
@@ -84,7 +99,9 @@ pub(super) fn service_account_token(account: &Value, request: &Value) -> Result<
         URL_SAFE_NO_PAD.encode(json!({"alg": "HS256", "typ": "JWT"}).to_string()),
         URL_SAFE_NO_PAD.encode(claims.to_string())
     );
-    let key = token_key().ok_or_else(|| Refusal::new(500, "InternalError", "the cluster has no service account key"))?;
+    let key = token_key().ok_or_else(|| {
+        Refusal::new(500, "InternalError", "the cluster has no service account key")
+    })?;
     let signature = URL_SAFE_NO_PAD.encode(ring::hmac::sign(&key, signed.as_bytes()));
     let mut answer = json!({
         "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
@@ -99,22 +116,29 @@ pub(super) fn service_account_token(account: &Value, request: &Value) -> Result<
 
 fn service_account(store: &Store, token: &str) -> Option<User> {
     let (signed, signature) = token.rsplit_once('.')?;
-    ring::hmac::verify(&token_key()?, signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
-    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed.split_once('.')?.1).ok()?).ok()?;
+    ring::hmac::verify(&token_key()?, signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?)
+        .ok()?;
+    let claims: Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed.split_once('.')?.1).ok()?).ok()?;
     if claims["exp"].as_i64()? <= jiff::Timestamp::now().as_second() {
         return None;
     }
     let bound = &claims["kubernetes.io"];
     let namespace = bound["namespace"].as_str()?;
-    let account = store.get(&kind("serviceaccounts").key(namespace, bound["serviceaccount"]["name"].as_str()?))?;
+    let account = store
+        .get(&kind("serviceaccounts").key(namespace, bound["serviceaccount"]["name"].as_str()?))?;
     // A token dies with its account, even when another of the same name is made.
     (account["metadata"]["uid"] == bound["serviceaccount"]["uid"]).then(|| {
-        let groups = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+        let groups = vec![
+            "system:serviceaccounts".to_owned(),
+            format!("system:serviceaccounts:{namespace}"),
+        ];
         User::authenticated(claims["sub"].as_str().unwrap_or_default().to_owned(), groups)
     })
 }
 
 /// Whether a signing request asks for a node's identity, and only for that.
 pub(super) fn asks_for_node(request: &str) -> bool {
-    pki::request_subject(request).is_ok_and(|(user, groups)| user.starts_with("system:node:") && groups == ["system:nodes"])
+    pki::request_subject(request)
+        .is_ok_and(|(user, groups)| user.starts_with("system:node:") && groups == ["system:nodes"])
 }

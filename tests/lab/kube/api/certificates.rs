@@ -13,7 +13,9 @@ const KUBELET_SERVING: &str = "kubernetes.io/kubelet-serving";
 /// Notes who asks, and does what kube-controller-manager's approver and signer do for a node.
 pub(super) fn on_create(server: &Server, user: &User, object: &mut Value) -> Result<(), Refusal> {
     let Some(request) = request(object) else {
-        return Err(Refusal::bad_request("spec.request is not a PEM certificate signing request in Base64"));
+        return Err(Refusal::bad_request(
+            "spec.request is not a PEM certificate signing request in Base64",
+        ));
     };
     object["spec"]["username"] = user.name.clone().into();
     object["spec"]["groups"] = json!(user.groups);
@@ -44,7 +46,10 @@ pub(super) fn issue_if_approved(server: &Server, object: &mut Value) -> Result<(
         // Another signer's business.
         _ => return Ok(()),
     };
-    let lifetime = object["spec"]["expirationSeconds"].as_u64().map_or(pki::LEAF, std::time::Duration::from_secs).min(pki::LEAF);
+    let lifetime = object["spec"]["expirationSeconds"]
+        .as_u64()
+        .map_or(pki::LEAF, std::time::Duration::from_secs)
+        .min(pki::LEAF);
     let request = request(object).unwrap_or_default();
     let certificate = pki::sign_request(&server.authority, &request, usage, lifetime)
         .map_err(|error| Refusal::bad_request(format!("{error:#}")))?;

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _, engine::general_purpose::STANDARD as BASE64,
+    engine::general_purpose::URL_SAFE_NO_PAD,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -70,7 +73,8 @@ fn accounts(store: &Store) {
             make(store, "serviceaccounts", namespace, json!({"metadata": {"name": "default"}}));
         }
         if store.get(&kind("configmaps").key(namespace, "kube-root-ca.crt")).is_none() {
-            let content = json!({"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": authority}});
+            let content =
+                json!({"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": authority}});
             make(store, "configmaps", namespace, content);
         }
     }
@@ -84,9 +88,13 @@ fn tokens(store: &Store) {
             continue;
         }
         if expired(&secret) {
-            store.remove(&kind("secrets").key("kube-system", secret["metadata"]["name"].as_str().unwrap_or_default()));
+            store.remove(
+                &kind("secrets")
+                    .key("kube-system", secret["metadata"]["name"].as_str().unwrap_or_default()),
+            );
         } else if data(&secret, "usage-bootstrap-signing").as_deref() == Some("true")
-            && let (Some(id), Some(token)) = (data(&secret, "token-id"), data(&secret, "token-secret"))
+            && let (Some(id), Some(token)) =
+                (data(&secret, "token-id"), data(&secret, "token-secret"))
         {
             live.push((id, token));
         }
@@ -97,7 +105,10 @@ fn tokens(store: &Store) {
         if let Some(fields) = info["data"].as_object_mut() {
             fields.retain(|field, _| !field.starts_with("jws-kubeconfig-"));
             for (id, token) in &live {
-                fields.insert(format!("jws-kubeconfig-{id}"), detached_signature(&kubeconfig, id, token).into());
+                fields.insert(
+                    format!("jws-kubeconfig-{id}"),
+                    detached_signature(&kubeconfig, id, token).into(),
+                );
             }
         }
     });
@@ -107,12 +118,20 @@ fn tokens(store: &Store) {
 pub(crate) fn detached_signature(content: &str, id: &str, secret: &str) -> String {
     let header = URL_SAFE_NO_PAD.encode(format!("{{\"alg\":\"HS256\",\"kid\":\"{id}\"}}"));
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
-    let signature = ring::hmac::sign(&key, format!("{header}.{}", URL_SAFE_NO_PAD.encode(content)).as_bytes());
+    let signature =
+        ring::hmac::sign(&key, format!("{header}.{}", URL_SAFE_NO_PAD.encode(content)).as_bytes());
     format!("{header}..{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// The Secret of a bootstrap token, for those who make one.
-pub(crate) fn token_secret(id: &str, secret: &str, expiration: Option<&str>, description: &str, groups: &str, usages: &[String]) -> Value {
+pub(crate) fn token_secret(
+    id: &str,
+    secret: &str,
+    expiration: Option<&str>,
+    description: &str,
+    groups: &str,
+    usages: &[String],
+) -> Value {
     let encode = |text: &str| Value::from(BASE64.encode(text));
     let mut fields = json!({"token-id": encode(id), "token-secret": encode(secret), "auth-extra-groups": encode(groups)});
     for usage in usages {

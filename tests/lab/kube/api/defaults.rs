@@ -6,13 +6,20 @@ use super::{Options, Store, access, reply::Refusal, resources::Resource, resourc
 use crate::kube::{now, random_name};
 
 /// Checks and completes a new object.
-pub(super) fn on_create(store: &Store, resource: &Resource, namespace: &str, object: &mut Value) -> Result<(), Refusal> {
+pub(super) fn on_create(
+    store: &Store,
+    resource: &Resource,
+    namespace: &str,
+    object: &mut Value,
+) -> Result<(), Refusal> {
     if !object.is_object() {
         return Err(Refusal::bad_request("the body of the request is empty or not an object"));
     }
     let kind_given = object["kind"].as_str().unwrap_or(resource.kind);
     let version = resource.api_version();
-    if kind_given != resource.kind || object["apiVersion"].as_str().is_some_and(|given| given != version) {
+    if kind_given != resource.kind
+        || object["apiVersion"].as_str().is_some_and(|given| given != version)
+    {
         return Err(Refusal::bad_request(format!(
             "the object provided is unrecognized or does not match: got {kind_given}, want {} of {version}",
             resource.kind
@@ -22,8 +29,13 @@ pub(super) fn on_create(store: &Store, resource: &Resource, namespace: &str, obj
         if namespace.is_empty() {
             return Err(Refusal::bad_request("an empty namespace may not be set during creation"));
         }
-        if object["metadata"]["namespace"].as_str().is_some_and(|given| !given.is_empty() && given != namespace) {
-            return Err(Refusal::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+        if object["metadata"]["namespace"]
+            .as_str()
+            .is_some_and(|given| !given.is_empty() && given != namespace)
+        {
+            return Err(Refusal::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
         }
         if store.get(&kind("namespaces").key("", namespace)).is_none() {
             return Err(Refusal::not_found(kind("namespaces"), namespace));
@@ -32,19 +44,32 @@ pub(super) fn on_create(store: &Store, resource: &Resource, namespace: &str, obj
     complete(resource, namespace, object);
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     if name.is_empty() {
-        return Err(Refusal::invalid(resource, "", "metadata.name: Required value: name or generateName is required"));
+        return Err(Refusal::invalid(
+            resource,
+            "",
+            "metadata.name: Required value: name or generateName is required",
+        ));
     }
     let role = resource.group == super::resources::RBAC;
-    let valid = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || ".-".contains(character);
-    let edge = |character: char| character.is_ascii_alphanumeric();
-    if name.len() > 253 || (!role && !(name.chars().all(valid) && name.starts_with(edge) && name.ends_with(edge))) {
-        let problem = format!("metadata.name: Invalid value: \"{name}\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character");
+    if name.len() > 253 || !role && !is_name(name) {
+        let problem = format!(
+            "metadata.name: Invalid value: \"{name}\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
+        );
         return Err(Refusal::invalid(resource, name, &problem));
     }
     if resource.kind == "Service" {
         allocate_service_address(store, object);
     }
     Ok(())
+}
+
+/// A DNS subdomain.
+fn is_name(text: &str) -> bool {
+    let valid = |character: char| {
+        character.is_ascii_lowercase() || character.is_ascii_digit() || ".-".contains(character)
+    };
+    let edge = |character: char| character.is_ascii_alphanumeric();
+    text.chars().all(valid) && text.starts_with(edge) && text.ends_with(edge)
 }
 
 /// Gives a new object its identity and its kind's defaults.
@@ -81,14 +106,28 @@ pub(super) fn complete(resource: &Resource, namespace: &str, object: &mut Value)
         }
         "Pod" => {
             let spec = &mut object["spec"];
-            fill(spec, &json!({"restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "schedulerName": "default-scheduler", "serviceAccountName": "default"}));
+            fill(
+                spec,
+                &json!({"restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "schedulerName": "default-scheduler", "serviceAccountName": "default"}),
+            );
             object["status"] = json!({"phase": "Pending"});
         }
-        "Deployment" => fill(&mut object["spec"], &json!({"replicas": 1, "strategy": {"type": "RollingUpdate"}, "progressDeadlineSeconds": 600, "revisionHistoryLimit": 10})),
+        "Deployment" => fill(
+            &mut object["spec"],
+            &json!({"replicas": 1, "strategy": {"type": "RollingUpdate"}, "progressDeadlineSeconds": 600, "revisionHistoryLimit": 10}),
+        ),
         "ReplicaSet" => fill(&mut object["spec"], &json!({"replicas": 1})),
-        "StatefulSet" => fill(&mut object["spec"], &json!({"replicas": 1, "updateStrategy": {"type": "RollingUpdate"}})),
-        "DaemonSet" => fill(&mut object["spec"], &json!({"updateStrategy": {"type": "RollingUpdate"}, "revisionHistoryLimit": 10})),
-        "Service" => fill(&mut object["spec"], &json!({"type": "ClusterIP", "sessionAffinity": "None"})),
+        "StatefulSet" => fill(
+            &mut object["spec"],
+            &json!({"replicas": 1, "updateStrategy": {"type": "RollingUpdate"}}),
+        ),
+        "DaemonSet" => fill(
+            &mut object["spec"],
+            &json!({"updateStrategy": {"type": "RollingUpdate"}, "revisionHistoryLimit": 10}),
+        ),
+        "Service" => {
+            fill(&mut object["spec"], &json!({"type": "ClusterIP", "sessionAffinity": "None"}));
+        }
         "Secret" => {
             fill(object, &json!({"type": "Opaque"}));
             encode_string_data(object);
@@ -116,7 +155,12 @@ fn encode_string_data(secret: &mut Value) {
 }
 
 /// What an update of the whole object may not change stays, and a changed spec is a new generation.
-pub(super) fn on_update(resource: &Resource, existing: &Value, mut next: Value, object: &mut Value) {
+pub(super) fn on_update(
+    resource: &Resource,
+    existing: &Value,
+    mut next: Value,
+    object: &mut Value,
+) {
     for field in ["uid", "creationTimestamp", "namespace", "generation"] {
         let value = &existing["metadata"][field];
         if value.is_null() {
@@ -175,10 +219,16 @@ fn allocate_service_address(store: &Store, service: &mut Value) {
     }
     let resource = kind("services");
     let (services, _) = store.list(&resource.prefix(""));
-    let used: Vec<&str> = services.iter().filter_map(|service| service["spec"]["clusterIP"].as_str()).collect();
-    let first = store.get(&resource.key("default", "kubernetes")).and_then(|service| service["spec"]["clusterIP"].as_str().map(str::to_owned));
+    let used: Vec<&str> =
+        services.iter().filter_map(|service| service["spec"]["clusterIP"].as_str()).collect();
+    let first = store
+        .get(&resource.key("default", "kubernetes"))
+        .and_then(|service| service["spec"]["clusterIP"].as_str().map(str::to_owned));
     let free = first.and_then(|first| {
-        (20..4000).filter_map(|n| nth_address(&first, n)).map(|address| address.to_string()).find(|address| !used.contains(&address.as_str()))
+        (20..4000)
+            .filter_map(|n| nth_address(&first, n))
+            .map(|address| address.to_string())
+            .find(|address| !used.contains(&address.as_str()))
     });
     if let Some(address) = free {
         spec["clusterIPs"] = json!([address]);
@@ -190,7 +240,9 @@ fn allocate_service_address(store: &Store, service: &mut Value) {
 pub(super) fn empty_namespace(store: &Store, namespace: &str) {
     for resource in super::resources::RESOURCES.iter().filter(|resource| resource.namespaced) {
         for object in store.list(&resource.prefix(namespace)).0 {
-            store.remove(&resource.key(namespace, object["metadata"]["name"].as_str().unwrap_or_default()));
+            store.remove(
+                &resource.key(namespace, object["metadata"]["name"].as_str().unwrap_or_default()),
+            );
         }
     }
 }
@@ -212,7 +264,12 @@ pub(super) fn bootstrap(store: &Store, options: &Options) {
         ensure("namespaces", "", name, json!({}));
     }
     for (name, rules) in access::built_in_roles() {
-        ensure("clusterroles", "", name, json!({"metadata": {"labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}}, "rules": rules}));
+        ensure(
+            "clusterroles",
+            "",
+            name,
+            json!({"metadata": {"labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}}, "rules": rules}),
+        );
     }
     let group = super::resources::RBAC;
     let admins = json!({
@@ -220,7 +277,9 @@ pub(super) fn bootstrap(store: &Store, options: &Options) {
         "subjects": [{"apiGroup": group, "kind": "Group", "name": "system:masters"}],
     });
     ensure("clusterrolebindings", "", "cluster-admin", admins);
-    let address = nth_address(&options.service_subnet, 1).map(|address| address.to_string()).unwrap_or_default();
+    let address = nth_address(&options.service_subnet, 1)
+        .map(|address| address.to_string())
+        .unwrap_or_default();
     let port = options.address.port();
     let service = json!({
         "metadata": {"labels": {"component": "apiserver", "provider": "kubernetes"}},
@@ -231,7 +290,14 @@ pub(super) fn bootstrap(store: &Store, options: &Options) {
         "addresses": [{"ip": options.address.ip().to_string()}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     }]});
     ensure("endpoints", "default", "kubernetes", endpoints);
-    for (name, value) in [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)] {
-        ensure("priorityclasses", "", name, json!({"value": value, "description": "Used for system critical pods."}));
+    for (name, value) in
+        [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)]
+    {
+        ensure(
+            "priorityclasses",
+            "",
+            name,
+            json!({"value": value, "description": "Used for system critical pods."}),
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Paths that are not objects: health, version, the list of kinds, and just enough OpenAPI for `kubectl apply`.
+//! Paths that are not objects: health, version, the list of kinds, and just enough `OpenAPI` for `kubectl apply`.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -15,7 +15,9 @@ pub(super) fn answer(path: &str, version: &str, accept: &str) -> Option<Reply> {
     Some(match parts.as_slice() {
         ["livez" | "readyz" | "healthz", ..] => text(StatusCode::OK, "ok"),
         ["version"] => ok(&version_info(version)),
-        ["api"] => ok(&json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})),
+        ["api"] => ok(
+            &json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}),
+        ),
         ["apis"] => {
             let groups: Vec<Value> = groups().iter().map(|group| group_info(group)).collect();
             ok(&json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
@@ -28,11 +30,19 @@ pub(super) fn answer(path: &str, version: &str, accept: &str) -> Option<Reply> {
         }
         ["api", "v1"] => ok(&resource_list("")),
         ["apis", group, "v1"] if groups().contains(group) => ok(&resource_list(group)),
-        ["openapi", "v2"] if accept.contains("protobuf") => with_type(StatusCode::OK, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf", swagger()),
-        ["openapi", "v2"] => ok(&json!({"swagger": "2.0", "info": {"title": "Kubernetes", "version": version}, "paths": {}, "definitions": {}})),
+        ["openapi", "v2"] if accept.contains("protobuf") => with_type(
+            StatusCode::OK,
+            "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+            swagger(),
+        ),
+        ["openapi", "v2"] => ok(
+            &json!({"swagger": "2.0", "info": {"title": "Kubernetes", "version": version}, "paths": {}, "definitions": {}}),
+        ),
         ["openapi", "v3"] => ok(&openapi_index()),
         ["openapi", "v3", "api", "v1"] => ok(&openapi("", version)),
-        ["openapi", "v3", "apis", group, "v1"] if groups().contains(group) => ok(&openapi(group, version)),
+        ["openapi", "v3", "apis", group, "v1"] if groups().contains(group) => {
+            ok(&openapi(group, version))
+        }
         _ => return None,
     })
 }
@@ -47,7 +57,8 @@ fn version_info(version: &str) -> Value {
 
 /// Kinds that are only asked and never stored have groups too.
 fn groups() -> Vec<&'static str> {
-    let mut groups: Vec<&str> = RESOURCES.iter().map(|resource| resource.group).filter(|group| !group.is_empty()).collect();
+    let mut groups: Vec<&str> =
+        RESOURCES.iter().map(|resource| resource.group).filter(|group| !group.is_empty()).collect();
     groups.dedup();
     groups.extend(["authorization.k8s.io", "authentication.k8s.io"]);
     groups
@@ -69,7 +80,11 @@ fn resource_list(group: &str) -> Value {
         };
         entry(resource.plural, resource.kind, &verbs);
         if resource.status {
-            entry(&format!("{}/status", resource.plural), resource.kind, &["get", "patch", "update"]);
+            entry(
+                &format!("{}/status", resource.plural),
+                resource.kind,
+                &["get", "patch", "update"],
+            );
         }
         if resource.plural == "pods" {
             entry("pods/eviction", "Eviction", &["create"]);
@@ -82,7 +97,11 @@ fn resource_list(group: &str) -> Value {
             entry("serviceaccounts/token", "TokenRequest", &["create"]);
         }
         if resource.plural == "certificatesigningrequests" {
-            entry("certificatesigningrequests/approval", resource.kind, &["get", "patch", "update"]);
+            entry(
+                "certificatesigningrequests/approval",
+                resource.kind,
+                &["get", "patch", "update"],
+            );
         }
         if let Some(first) = resources.iter_mut().find(|entry| entry["name"] == resource.plural) {
             first["singularName"] = resource.kind.to_lowercase().into();
@@ -110,7 +129,10 @@ fn openapi_index() -> Value {
     let mut paths = serde_json::Map::new();
     paths.insert("api/v1".to_owned(), json!({"serverRelativeURL": "/openapi/v3/api/v1"}));
     for group in groups() {
-        paths.insert(format!("apis/{group}/v1"), json!({"serverRelativeURL": format!("/openapi/v3/apis/{group}/v1")}));
+        paths.insert(
+            format!("apis/{group}/v1"),
+            json!({"serverRelativeURL": format!("/openapi/v3/apis/{group}/v1")}),
+        );
     }
     json!({"paths": paths})
 }
@@ -130,17 +152,22 @@ fn openapi(group: &str, version: &str) -> Value {
 }
 
 fn openapi_path(resource: &Resource) -> String {
-    let root = if resource.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/v1", resource.group) };
+    let root = if resource.group.is_empty() {
+        "/api/v1".to_owned()
+    } else {
+        format!("/apis/{}/v1", resource.group)
+    };
     let scope = if resource.namespaced { "/namespaces/{namespace}" } else { "" };
     format!("{root}{scope}/{}/{{name}}", resource.plural)
 }
 
-/// An OpenAPI document without kinds as protobuf: `swagger` (1) and `info` (2) with `title` (1) and `version` (2).
+/// An `OpenAPI` document without kinds as protobuf: `swagger` (1) and `info` (2) with `title` (1) and `version` (2).
 ///
 /// Old kubectl insist on this form, and skip the check of kinds that it does not describe.
 fn swagger() -> Vec<u8> {
     fn field(number: u8, content: &[u8]) -> Vec<u8> {
-        let length = u8::try_from(content.len()).expect("every field here is shorter than 128 bytes");
+        let length =
+            u8::try_from(content.len()).expect("every field here is shorter than 128 bytes");
         [&[number << 3 | 2, length], content].concat()
     }
     let info = [field(1, b"Kubernetes"), field(2, b"unversioned")].concat();

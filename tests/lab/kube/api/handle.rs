@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Server, access,
     authentication::{User, authenticate},
-    certificates, defaults, discovery, patch,
+    certificates, defaults, discovery, patch, protobuf,
     reply::{Refusal, Reply, deleted, json_reply, ok, text},
     resources::Resource,
     route::{self, Query, Target},
@@ -17,16 +17,28 @@ use super::{
 };
 
 /// Answers one request.
-pub(super) async fn handle(server: &Server, peer: Option<&(String, Vec<String>)>, request: Request<Incoming>) -> Reply {
+pub(super) async fn handle(
+    server: &Server,
+    peer: Option<&(String, Vec<String>)>,
+    request: Request<Incoming>,
+) -> Reply {
     match answer(server, peer, request).await {
         Ok(reply) => reply,
         Err(refusal) => refusal.into(),
     }
 }
 
-async fn answer(server: &Server, peer: Option<&(String, Vec<String>)>, request: Request<Incoming>) -> Result<Reply, Refusal> {
+async fn answer(
+    server: &Server,
+    peer: Option<&(String, Vec<String>)>,
+    request: Request<Incoming>,
+) -> Result<Reply, Refusal> {
     let (head, body) = request.into_parts();
-    let user = authenticate(&server.store, peer, &head.headers)?;
+    let user = access::impersonate(
+        &server.store,
+        authenticate(&server.store, peer, &head.headers)?,
+        &head.headers,
+    )?;
     let path = head.uri.path();
     let query = route::query(head.uri.query());
     let accept = header(&head.headers, "accept");
@@ -35,15 +47,19 @@ async fn answer(server: &Server, peer: Option<&(String, Vec<String>)>, request: 
         if let Some(reply) = discovery::answer(path, &server.version, &accept) {
             return Ok(reply);
         }
-        let body = read(body, "").await?;
-        return access::review(&server.store, &user, path, &body).map(|review| json_reply(StatusCode::CREATED, &review));
+        let body = read(body, &header(&head.headers, "content-type")).await?;
+        return access::review(&server.store, &user, path, &body)
+            .map(|review| json_reply(StatusCode::CREATED, &review));
     };
     access::check(&server.store, &user, &verb(&head.method, &target, &query), &target)?;
     let body = match head.method {
-        Method::POST | Method::PUT | Method::PATCH => read(body, &header(&head.headers, "content-type")).await?,
+        Method::POST | Method::PUT | Method::PATCH => {
+            read(body, &header(&head.headers, "content-type")).await?
+        }
         _ => Value::Null,
     };
-    let exchange = Exchange { server, user: &user, target: &target, query: &query, accept: &accept };
+    let exchange =
+        Exchange { server, user: &user, target: &target, query: &query, accept: &accept };
     match (head.method.as_str(), target.name.is_some()) {
         ("GET", _) if is_watch(&query) => watch::start(&server.store, &target, &query, &accept),
         ("GET", true) => exchange.get(),
@@ -54,7 +70,11 @@ async fn answer(server: &Server, peer: Option<&(String, Vec<String>)>, request: 
         ("PATCH", true) => exchange.patch(&body, &header(&head.headers, "content-type")),
         ("DELETE", true) => exchange.delete(),
         ("DELETE", false) => exchange.delete_collection(),
-        _ => Err(Refusal::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")),
+        _ => Err(Refusal::new(
+            405,
+            "MethodNotAllowed",
+            "the server does not allow this method on the requested resource",
+        )),
     }
 }
 
@@ -82,18 +102,31 @@ fn verb(method: &Method, target: &Target, query: &Query) -> String {
 
 /// A request's body; an apply patch is YAML.
 async fn read(body: Incoming, kind: &str) -> Result<Value, Refusal> {
-    let bytes = body.collect().await.map_err(|_| Refusal::bad_request("the request's body ended early"))?.to_bytes();
+    let bytes = body
+        .collect()
+        .await
+        .map_err(|_| Refusal::bad_request("the request's body ended early"))?
+        .to_bytes();
     if bytes.is_empty() {
         return Ok(Value::Null);
     }
     if kind.contains("yaml") {
         let text = String::from_utf8_lossy(&bytes);
-        return crate::kube::yaml::document(&text).map_err(|error| Refusal::bad_request(format!("{error:#}")));
+        return crate::kube::yaml::document(&text)
+            .map_err(|error| Refusal::bad_request(format!("{error:#}")));
     }
-    if kind.contains("protobuf") || kind.contains("cbor") {
-        return Err(Refusal::new(415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: application/json"));
+    let unknown = || {
+        let message = "the body of the request was in an unknown format - accepted media types include: application/json";
+        Refusal::new(415, "UnsupportedMediaType", message)
+    };
+    if kind.contains("protobuf") {
+        return protobuf::decode(&bytes).ok_or_else(unknown);
     }
-    serde_json::from_slice(&bytes).map_err(|error| Refusal::bad_request(format!("the body is not JSON: {error}")))
+    if kind.contains("cbor") {
+        return Err(unknown());
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Refusal::bad_request(format!("the body is not JSON: {error}")))
 }
 
 /// One authorized request for an object or a collection.
@@ -124,7 +157,10 @@ impl Exchange<'_> {
     }
 
     fn found(&self) -> Result<std::sync::Arc<Value>, Refusal> {
-        self.server.store.get(&self.key()).ok_or_else(|| Refusal::not_found(self.resource(), self.name()))
+        self.server
+            .store
+            .get(&self.key())
+            .ok_or_else(|| Refusal::not_found(self.resource(), self.name()))
     }
 
     fn get(&self) -> Result<Reply, Refusal> {
@@ -141,7 +177,8 @@ impl Exchange<'_> {
 
     fn list(&self) -> Result<Reply, Refusal> {
         let selector = Selector::of(self.query, None)?;
-        let (mut objects, version) = self.server.store.list(&self.resource().prefix(&self.target.namespace));
+        let (mut objects, version) =
+            self.server.store.list(&self.resource().prefix(&self.target.namespace));
         objects.retain(|object| selector.matches(object));
         if table::wanted(self.accept) {
             return Ok(ok(&table::render(self.resource(), &objects, Some(version))));
@@ -184,11 +221,17 @@ impl Exchange<'_> {
                 if !self.dry_run() {
                     self.server.store.remove(&self.key());
                 }
-                Ok(json_reply(StatusCode::CREATED, &json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 201})))
+                Ok(json_reply(
+                    StatusCode::CREATED,
+                    &json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 201}),
+                ))
             }
             Some("binding") => {
                 self.modify(|pod| pod["spec"]["nodeName"] = body["target"]["name"].clone())?;
-                Ok(json_reply(StatusCode::CREATED, &json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 201})))
+                Ok(json_reply(
+                    StatusCode::CREATED,
+                    &json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 201}),
+                ))
             }
             Some("token") => {
                 let token = super::authentication::service_account_token(&object, body)?;
@@ -201,21 +244,29 @@ impl Exchange<'_> {
     fn replace(&self, object: Value) -> Result<Reply, Refusal> {
         let named = object["metadata"]["name"].as_str();
         if named.is_some_and(|name| name != self.name()) {
-            return Err(Refusal::bad_request("the name of the object does not match the name on the URL"));
+            return Err(Refusal::bad_request(
+                "the name of the object does not match the name on the URL",
+            ));
         }
         self.update(move |_| Ok(object))
     }
 
     fn patch(&self, body: &Value, kind: &str) -> Result<Reply, Refusal> {
         let applying = kind.contains("apply-patch");
-        if applying && self.server.store.get(&self.key()).is_none() && self.target.subresource.is_none() {
+        if applying
+            && self.server.store.get(&self.key()).is_none()
+            && self.target.subresource.is_none()
+        {
             return self.create(body.clone());
         }
         self.update(|current| patch::apply(current, body, kind))
     }
 
     /// Reads, changes and writes in one go; a stale `resourceVersion` in the result is a conflict.
-    fn update(&self, change: impl FnOnce(&Value) -> Result<Value, Refusal>) -> Result<Reply, Refusal> {
+    fn update(
+        &self,
+        change: impl FnOnce(&Value) -> Result<Value, Refusal>,
+    ) -> Result<Reply, Refusal> {
         let resource = self.resource();
         let subresource = self.target.subresource.as_deref();
         if self.dry_run() {
@@ -223,9 +274,11 @@ impl Exchange<'_> {
         }
         let stored = self.server.store.change(&self.key(), |existing| {
             let existing = existing.ok_or_else(|| Refusal::not_found(resource, self.name()))?;
-            let base = if subresource == Some("scale") { scale(existing) } else { existing.clone() };
+            let base =
+                if subresource == Some("scale") { scale(existing) } else { existing.clone() };
             let mut next = change(&base)?;
-            let expected = next["metadata"]["resourceVersion"].as_str().filter(|version| !version.is_empty());
+            let expected =
+                next["metadata"]["resourceVersion"].as_str().filter(|version| !version.is_empty());
             if expected.is_some_and(|version| existing["metadata"]["resourceVersion"] != version) {
                 return Err(Refusal::conflict(resource, self.name()));
             }
@@ -237,7 +290,9 @@ impl Exchange<'_> {
                     object["status"]["conditions"] = next["status"]["conditions"].take();
                     certificates::issue_if_approved(self.server, &mut object)?;
                 }
-                Some("finalize") | None => defaults::on_update(resource, existing, next, &mut object),
+                Some("finalize") | None => {
+                    defaults::on_update(resource, existing, next, &mut object);
+                }
                 Some(_) => return Err(Refusal::no_such_path()),
             }
             Ok(Some(object))
@@ -248,7 +303,9 @@ impl Exchange<'_> {
 
     fn modify(&self, change: impl FnOnce(&mut Value)) -> Result<(), Refusal> {
         self.server.store.change(&self.key(), |existing| {
-            let mut object = existing.cloned().ok_or_else(|| Refusal::not_found(self.resource(), self.name()))?;
+            let mut object = existing
+                .cloned()
+                .ok_or_else(|| Refusal::not_found(self.resource(), self.name()))?;
             change(&mut object);
             Ok(Some(object))
         })?;
@@ -259,8 +316,13 @@ impl Exchange<'_> {
         let object = self.found()?;
         if !self.dry_run() {
             if self.resource().kind == "Namespace" {
-                if ["default", "kube-system", "kube-public", "kube-node-lease"].contains(&self.name()) {
-                    let message = format!("namespaces \"{}\" is forbidden: this namespace may not be deleted", self.name());
+                if ["default", "kube-system", "kube-public", "kube-node-lease"]
+                    .contains(&self.name())
+                {
+                    let message = format!(
+                        "namespaces \"{}\" is forbidden: this namespace may not be deleted",
+                        self.name()
+                    );
                     return Err(Refusal::new(403, "Forbidden", message));
                 }
                 defaults::empty_namespace(&self.server.store, self.name());

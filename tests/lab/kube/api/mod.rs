@@ -11,6 +11,7 @@ mod discovery;
 mod handle;
 mod nodes;
 mod patch;
+mod protobuf;
 mod reply;
 mod resources;
 mod route;
@@ -69,7 +70,8 @@ pub(super) async fn serve(options: Options) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("failed to listen on port {}", options.address.port()))?;
     tracing::info!(address = %options.address, "serving the API");
-    let server = Arc::new(Server { store: Arc::clone(&store), authority, version: options.version });
+    let server =
+        Arc::new(Server { store: Arc::clone(&store), authority, version: options.version });
     tokio::select! {
         () = accept(server, acceptor, listener) => {}
         () = controllers::run(&store, options.pod_subnet.as_deref()) => {}
@@ -88,11 +90,19 @@ async fn accept(server: Arc<Server>, acceptor: tokio_rustls::TlsAcceptor, listen
         let (server, acceptor) = (Arc::clone(&server), acceptor.clone());
         connections.spawn(async move {
             let Ok(stream) = acceptor.accept(stream).await else { return };
-            let peer = stream.get_ref().1.peer_certificates().and_then(|chain| pki::certificate_subject(chain.first()?));
+            let peer = stream
+                .get_ref()
+                .1
+                .peer_certificates()
+                .and_then(|chain| pki::certificate_subject(chain.first()?));
             let peer = Arc::new(peer);
             let service = service_fn(move |request| {
                 let (server, peer) = (Arc::clone(&server), Arc::clone(&peer));
-                async move { Ok::<_, Infallible>(handle::handle(&server, peer.as_ref().as_ref(), request).await) }
+                async move {
+                    Ok::<_, Infallible>(
+                        handle::handle(&server, peer.as_ref().as_ref(), request).await,
+                    )
+                }
             });
             let connection = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
             if let Err(error) = connection.serve_connection(TokioIo::new(stream), service).await {
@@ -108,13 +118,15 @@ fn acceptor(authority: &Pair) -> anyhow::Result<tokio_rustls::TlsAcceptor> {
     for certificate in pki::certificates(&authority.certificate)? {
         roots.add(certificate).context("the cluster's authority is not usable")?;
     }
-    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-        .allow_unauthenticated()
-        .build()
-        .context("failed to set up the check of client certificates")?;
+    let clients =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .allow_unauthenticated()
+            .build()
+            .context("failed to set up the check of client certificates")?;
     let certificate = paths::read(&format!("{}/apiserver.crt", paths::PKI))?;
     let key = paths::read(&format!("{}/apiserver.key", paths::PKI))?;
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| anyhow::anyhow!("failed to read apiserver.key: {error}"))?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+        .map_err(|error| anyhow::anyhow!("failed to read apiserver.key: {error}"))?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .context("failed to set up TLS")?

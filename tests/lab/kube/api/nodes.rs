@@ -12,7 +12,10 @@ const GRACE_SECONDS: i64 = 40;
 /// Brings every node's condition, taints and pod network up to date.
 pub(super) fn reconcile(store: &Store, pod_subnet: Option<&str>, started: jiff::Timestamp) {
     let (nodes, _) = store.list(&kind("nodes").prefix(""));
-    let mut used: BTreeSet<String> = nodes.iter().filter_map(|node| node["spec"]["podCIDR"].as_str().map(str::to_owned)).collect();
+    let mut used: BTreeSet<String> = nodes
+        .iter()
+        .filter_map(|node| node["spec"]["podCIDR"].as_str().map(str::to_owned))
+        .collect();
     for node in &nodes {
         let name = node["metadata"]["name"].as_str().unwrap_or_default();
         // The store is locked while it is edited.
@@ -36,7 +39,8 @@ pub(super) fn reconcile(store: &Store, pod_subnet: Option<&str>, started: jiff::
 
 fn lost(store: &Store, name: &str, started: jiff::Timestamp) -> bool {
     let lease = store.get(&kind("leases").key("kube-node-lease", name));
-    let renewed = lease.and_then(|lease| lease["spec"]["renewTime"].as_str()?.parse::<jiff::Timestamp>().ok());
+    let renewed = lease
+        .and_then(|lease| lease["spec"]["renewTime"].as_str()?.parse::<jiff::Timestamp>().ok());
     // After a restart of this server nodes have the whole grace period again.
     let last = renewed.map_or(started, |renewed| renewed.max(started));
     jiff::Timestamp::now().as_second() - last.as_second() > GRACE_SECONDS
@@ -55,7 +59,11 @@ fn mark_lost(node: &mut Value) {
 
 /// The taints that follow from what a node is; those that people set stay.
 fn taint(node: &mut Value) {
-    const OWN: [&str; 3] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "node.kubernetes.io/unschedulable"];
+    const OWN: [&str; 3] = [
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+        "node.kubernetes.io/unschedulable",
+    ];
     let mut wanted: Vec<(&str, &str)> = Vec::new();
     match condition(node, "Ready") {
         "True" => {}
@@ -66,9 +74,12 @@ fn taint(node: &mut Value) {
         wanted.push((OWN[2], "NoSchedule"));
     }
     let mut taints: Vec<Value> = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
-    let is = |taint: &Value, (key, effect): (&str, &str)| taint["key"] == key && taint["effect"] == effect;
+    let is = |taint: &Value, (key, effect): (&str, &str)| {
+        taint["key"] == key && taint["effect"] == effect
+    };
     taints.retain(|taint| {
-        !OWN.iter().any(|key| taint["key"] == *key) || wanted.iter().any(|wanted| is(taint, *wanted))
+        !OWN.iter().any(|key| taint["key"] == *key)
+            || wanted.iter().any(|wanted| is(taint, *wanted))
     });
     for (key, effect) in wanted {
         if !taints.iter().any(|taint| is(taint, (key, effect))) {
@@ -84,23 +95,37 @@ fn taint(node: &mut Value) {
 
 /// The first /24 of the pod network that no node has.
 fn free_subnet(subnet: &str, used: &BTreeSet<String>) -> Option<String> {
-    (0..256).filter_map(|n| Some(format!("{}/24", nth_address(subnet, n * 256)?))).find(|candidate| !used.contains(candidate))
+    (0..256)
+        .filter_map(|n| Some(format!("{}/24", nth_address(subnet, n * 256)?)))
+        .find(|candidate| !used.contains(candidate))
 }
 
 /// Whether a pod may be placed on a node: its node selector fits and it tolerates the taints.
 pub(super) fn fits(node: &Value, pod_spec: &Value, tolerated: &[&str]) -> bool {
     let labels = &node["metadata"]["labels"];
-    let selected = pod_spec["nodeSelector"].as_object().into_iter().flatten().all(|(label, value)| labels[label] == *value);
+    let selected = pod_spec["nodeSelector"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .all(|(label, value)| labels[label] == *value);
     let taints = node["spec"]["taints"].as_array();
     selected
-        && taints.into_iter().flatten().filter(|taint| taint["effect"] != "PreferNoSchedule").all(|taint| {
-            tolerated.iter().any(|key| taint["key"] == *key)
-                || pod_spec["tolerations"].as_array().into_iter().flatten().any(|toleration| tolerates(toleration, taint))
-        })
+        && taints.into_iter().flatten().filter(|taint| taint["effect"] != "PreferNoSchedule").all(
+            |taint| {
+                tolerated.iter().any(|key| taint["key"] == *key)
+                    || pod_spec["tolerations"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .any(|toleration| tolerates(toleration, taint))
+            },
+        )
 }
 
 fn tolerates(toleration: &Value, taint: &Value) -> bool {
-    let effect = toleration["effect"].as_str().is_none_or(|effect| effect.is_empty() || taint["effect"] == effect);
+    let effect = toleration["effect"]
+        .as_str()
+        .is_none_or(|effect| effect.is_empty() || taint["effect"] == effect);
     let key = toleration["key"].as_str().unwrap_or_default();
     let value = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let same = match toleration["operator"].as_str() {

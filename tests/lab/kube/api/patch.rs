@@ -41,7 +41,13 @@ fn merge(target: &mut Value, patch: &Value) {
 /// The field that tells two entries of a list apart; lists without one are replaced whole.
 fn merge_key(list: &str) -> Option<&'static str> {
     Some(match list {
-        "containers" | "initContainers" | "ephemeralContainers" | "volumes" | "env" | "imagePullSecrets" | "secrets" => "name",
+        "containers"
+        | "initContainers"
+        | "ephemeralContainers"
+        | "volumes"
+        | "env"
+        | "imagePullSecrets"
+        | "secrets" => "name",
         "ports" => "containerPort",
         "conditions" | "addresses" => "type",
         "taints" => "key",
@@ -56,7 +62,9 @@ fn strategic(target: &mut Value, patch: &Value, name: &str) {
     match patch {
         Value::Object(patch) => {
             if patch.get("$patch").is_some_and(|directive| directive == "replace") {
-                *target = Value::Object(patch.iter().filter(|(key, _)| !key.starts_with('$')).map(clone).collect());
+                *target = Value::Object(
+                    patch.iter().filter(|(key, _)| !key.starts_with('$')).map(clone).collect(),
+                );
                 return;
             }
             if !target.is_object() {
@@ -65,7 +73,9 @@ fn strategic(target: &mut Value, patch: &Value, name: &str) {
             let Some(fields) = target.as_object_mut() else { return };
             for (key, value) in patch {
                 if let Some(list) = key.strip_prefix("$deleteFromPrimitiveList/") {
-                    if let (Some(items), Some(gone)) = (fields.get_mut(list).and_then(Value::as_array_mut), value.as_array()) {
+                    if let (Some(items), Some(gone)) =
+                        (fields.get_mut(list).and_then(Value::as_array_mut), value.as_array())
+                    {
                         items.retain(|item| !gone.contains(item));
                     }
                 } else if let Some(kept) = value.as_array().filter(|_| key == "$retainKeys") {
@@ -85,10 +95,13 @@ fn strategic(target: &mut Value, patch: &Value, name: &str) {
 }
 
 fn strategic_list(target: &mut Value, patch: &[Value], name: &str) {
-    let replaces = patch.iter().any(|item| item["$patch"] == "replace" && item.as_object().is_some_and(|fields| fields.len() == 1));
+    let replaces = patch.iter().any(|item| {
+        item["$patch"] == "replace" && item.as_object().is_some_and(|fields| fields.len() == 1)
+    });
     // A Service's ports have another key than a container's.
     let key = merge_key(name).map(|key| {
-        let other = key == "containerPort" && patch.iter().any(|item| item["containerPort"].is_null());
+        let other =
+            key == "containerPort" && patch.iter().any(|item| item["containerPort"].is_null());
         if other { "port" } else { key }
     });
     let Some(key) = key.filter(|_| !replaces && target.is_array()) else {
@@ -115,9 +128,20 @@ fn clone((key, value): (&String, &Value)) -> (String, Value) {
 
 /// RFC 6902: add, remove, replace and test.
 fn json_patch(object: &mut Value, patch: &Value) -> Result<(), Refusal> {
-    for operation in patch.as_array().ok_or_else(|| Refusal::bad_request("a JSON patch is a list"))? {
+    for operation in
+        patch.as_array().ok_or_else(|| Refusal::bad_request("a JSON patch is a list"))?
+    {
         let path = operation["path"].as_str().unwrap_or_default();
-        let failed = || Refusal::new(422, "Invalid", format!("the server rejected our request: {} of \"{path}\" cannot be done", operation["op"]));
+        let failed = || {
+            Refusal::new(
+                422,
+                "Invalid",
+                format!(
+                    "the server rejected our request: {} of \"{path}\" cannot be done",
+                    operation["op"]
+                ),
+            )
+        };
         let (parent, last) = path.rsplit_once('/').ok_or_else(failed)?;
         let last = last.replace("~1", "/").replace("~0", "~");
         let value = operation["value"].clone();
@@ -129,7 +153,9 @@ fn json_patch(object: &mut Value, patch: &Value) -> Result<(), Refusal> {
             continue;
         }
         match object.pointer_mut(parent).ok_or_else(failed)? {
-            Value::Object(fields) => edit_object(fields, operator, last, value).ok_or_else(failed)?,
+            Value::Object(fields) => {
+                edit_object(fields, operator, last, value).ok_or_else(failed)?;
+            }
             Value::Array(items) => edit_array(items, operator, &last, value).ok_or_else(failed)?,
             _ => return Err(failed()),
         }
@@ -137,7 +163,12 @@ fn json_patch(object: &mut Value, patch: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn edit_object(fields: &mut Map<String, Value>, operator: &str, name: String, value: Value) -> Option<()> {
+fn edit_object(
+    fields: &mut Map<String, Value>,
+    operator: &str,
+    name: String,
+    value: Value,
+) -> Option<()> {
     match operator {
         "add" => {
             fields.insert(name, value);
@@ -175,7 +206,12 @@ mod tests {
     #[test]
     fn a_merge_replaces_lists_and_null_removes() {
         let current = json!({"a": {"b": 1, "c": 2}, "list": [1, 2]});
-        let patched = apply(&current, &json!({"a": {"b": null, "d": 3}, "list": [3]}), "application/merge-patch+json").unwrap();
+        let patched = apply(
+            &current,
+            &json!({"a": {"b": null, "d": 3}, "list": [3]}),
+            "application/merge-patch+json",
+        )
+        .unwrap();
         assert_eq!(patched, json!({"a": {"c": 2, "d": 3}, "list": [3]}));
     }
 
@@ -203,7 +239,17 @@ mod tests {
     fn a_json_patch_edits_in_place_or_fails_whole() {
         let current = json!({"spec": {"taints": [{"key": "a"}]}});
         let patch = json!([{"op": "add", "path": "/spec/taints/-", "value": {"key": "b"}}, {"op": "remove", "path": "/spec/taints/0"}]);
-        assert_eq!(apply(&current, &patch, "application/json-patch+json").unwrap(), json!({"spec": {"taints": [{"key": "b"}]}}));
-        assert!(apply(&current, &json!([{"op": "test", "path": "/spec/x", "value": 1}]), "application/json-patch+json").is_err());
+        assert_eq!(
+            apply(&current, &patch, "application/json-patch+json").unwrap(),
+            json!({"spec": {"taints": [{"key": "b"}]}})
+        );
+        assert!(
+            apply(
+                &current,
+                &json!([{"op": "test", "path": "/spec/x", "value": 1}]),
+                "application/json-patch+json"
+            )
+            .is_err()
+        );
     }
 }

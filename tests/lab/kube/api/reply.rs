@@ -31,11 +31,17 @@ impl Refusal {
     }
 
     pub(super) fn not_found(resource: &Resource, name: &str) -> Self {
-        Self::new(404, "NotFound", format!("{} \"{name}\" not found", resource.qualified())).about(resource, name)
+        Self::new(404, "NotFound", format!("{} \"{name}\" not found", resource.qualified()))
+            .about(resource, name)
     }
 
     pub(super) fn already_exists(resource: &Resource, name: &str) -> Self {
-        Self::new(409, "AlreadyExists", format!("{} \"{name}\" already exists", resource.qualified())).about(resource, name)
+        Self::new(
+            409,
+            "AlreadyExists",
+            format!("{} \"{name}\" already exists", resource.qualified()),
+        )
+        .about(resource, name)
     }
 
     pub(super) fn conflict(resource: &Resource, name: &str) -> Self {
@@ -48,7 +54,8 @@ impl Refusal {
     }
 
     pub(super) fn invalid(resource: &Resource, name: &str, problem: &str) -> Self {
-        Self::new(422, "Invalid", format!("{} \"{name}\" is invalid: {problem}", resource.kind)).about(resource, name)
+        Self::new(422, "Invalid", format!("{} \"{name}\" is invalid: {problem}", resource.kind))
+            .about(resource, name)
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {

@@ -21,12 +21,14 @@ const fn namespaced(group: &'static str, plural: &'static str, kind: &'static st
     Resource { namespaced: true, ..cluster(group, plural, kind) }
 }
 
-const fn short(resource: Resource, short: &'static [&'static str]) -> Resource {
-    Resource { short, ..resource }
+const fn short(mut resource: Resource, short: &'static [&'static str]) -> Resource {
+    resource.short = short;
+    resource
 }
 
-const fn status(resource: Resource) -> Resource {
-    Resource { status: true, ..resource }
+const fn status(mut resource: Resource) -> Resource {
+    resource.status = true;
+    resource
 }
 
 pub(super) const RBAC: &str = "rbac.authorization.k8s.io";
@@ -54,7 +56,10 @@ pub(super) static RESOURCES: [Resource; 35] = [
     namespaced("apps", "controllerrevisions", "ControllerRevision"),
     status(namespaced("batch", "jobs", "Job")),
     status(short(namespaced("batch", "cronjobs", "CronJob"), &["cj"])),
-    status(short(cluster(CERTIFICATES, "certificatesigningrequests", "CertificateSigningRequest"), &["csr"])),
+    status(short(
+        cluster(CERTIFICATES, "certificatesigningrequests", "CertificateSigningRequest"),
+        &["csr"],
+    )),
     namespaced("coordination.k8s.io", "leases", "Lease"),
     namespaced("discovery.k8s.io", "endpointslices", "EndpointSlice"),
     namespaced("events.k8s.io", "events", "Event"),
@@ -73,17 +78,27 @@ pub(super) static RESOURCES: [Resource; 35] = [
 
 impl Resource {
     pub(super) fn find(group: &str, version: &str, plural: &str) -> Option<&'static Self> {
-        RESOURCES.iter().find(|resource| resource.group == group && resource.version == version && resource.plural == plural)
+        RESOURCES.iter().find(|resource| {
+            resource.group == group && resource.version == version && resource.plural == plural
+        })
     }
 
     /// `v1`, or `apps/v1`.
     pub(super) fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// `pods`, or `deployments.apps`: how messages name a kind.
     pub(super) fn qualified(&self) -> String {
-        if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) }
+        if self.group.is_empty() {
+            self.plural.to_owned()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
     }
 
     /// Where the store keeps the objects of this kind; an empty namespace means all of them, or a cluster-wide kind.
@@ -102,5 +117,8 @@ impl Resource {
 
 /// A core or apps kind by its plural name, for the controllers.
 pub(super) fn kind(plural: &str) -> &'static Resource {
-    RESOURCES.iter().find(|resource| resource.plural == plural).expect("the controllers name kinds of the list")
+    RESOURCES
+        .iter()
+        .find(|resource| resource.plural == plural)
+        .expect("the controllers name kinds of the list")
 }

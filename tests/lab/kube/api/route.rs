@@ -47,10 +47,13 @@ pub(super) fn target(path: &str) -> Option<Target> {
     if !resource.namespaced && !namespace.is_empty() || rest.len() > 3 {
         return None;
     }
-    let part = |index: usize| rest.get(index).filter(|part| !part.is_empty()).map(|part| (*part).to_owned());
+    let part = |index: usize| {
+        rest.get(index).filter(|part| !part.is_empty()).map(|part| (*part).to_owned())
+    };
     let target = Target { resource, namespace, name: part(1), subresource: part(2) };
     // A single object of a namespaced kind has a namespace.
-    (target.name.is_none() || !resource.namespaced || !target.namespace.is_empty()).then_some(target)
+    (target.name.is_none() || !resource.namespaced || !target.namespace.is_empty())
+        .then_some(target)
 }
 
 #[cfg(test)]
@@ -61,10 +64,17 @@ mod tests {
     fn paths_are_read_as_kubernetes_writes_them() {
         let pod = target("/api/v1/namespaces/default/pods/web/status").unwrap();
         assert_eq!((pod.resource.kind, pod.namespace.as_str()), ("Pod", "default"));
-        assert_eq!((pod.name.as_deref(), pod.subresource.as_deref()), (Some("web"), Some("status")));
+        assert_eq!(
+            (pod.name.as_deref(), pod.subresource.as_deref()),
+            (Some("web"), Some("status"))
+        );
         let namespace = target("/api/v1/namespaces/default").unwrap();
-        assert_eq!((namespace.resource.kind, namespace.name.as_deref()), ("Namespace", Some("default")));
-        let role = target("/apis/rbac.authorization.k8s.io/v1/clusterroles/kubeadm%3Aget-nodes").unwrap();
+        assert_eq!(
+            (namespace.resource.kind, namespace.name.as_deref()),
+            ("Namespace", Some("default"))
+        );
+        let role =
+            target("/apis/rbac.authorization.k8s.io/v1/clusterroles/kubeadm%3Aget-nodes").unwrap();
         assert_eq!(role.name.as_deref(), Some("kubeadm:get-nodes"));
         assert!(target("/apis/apps/v1/deployments").unwrap().namespace.is_empty());
         assert!(target("/apis/apps/v1/widgets").is_none());

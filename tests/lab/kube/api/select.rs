@@ -33,7 +33,10 @@ impl Selector {
             fields: parse(query.get("fieldSelector").map_or("", String::as_str))?,
         };
         if let Some(name) = name {
-            selector.fields.push(Requirement { key: "metadata.name".to_owned(), test: Test::In(vec![name.to_owned()]) });
+            selector.fields.push(Requirement {
+                key: "metadata.name".to_owned(),
+                test: Test::In(vec![name.to_owned()]),
+            });
         }
         Ok(selector)
     }
@@ -41,7 +44,10 @@ impl Selector {
     pub(super) fn matches(&self, object: &Value) -> bool {
         let label = |key: &str| object["metadata"]["labels"][key].as_str().map(str::to_owned);
         self.labels.iter().all(|requirement| requirement.holds(label(&requirement.key)))
-            && self.fields.iter().all(|requirement| requirement.holds(Some(field(object, &requirement.key))))
+            && self
+                .fields
+                .iter()
+                .all(|requirement| requirement.holds(Some(field(object, &requirement.key))))
     }
 }
 
@@ -75,7 +81,11 @@ fn parse(text: &str) -> Result<Vec<Requirement>, Refusal> {
         character == ',' && depth == 0
     });
     for part in parts.map(str::trim).filter(|part| !part.is_empty()) {
-        requirements.push(requirement(part).ok_or_else(|| Refusal::bad_request(format!("unable to parse requirement: {part}")))?);
+        requirements.push(
+            requirement(part).ok_or_else(|| {
+                Refusal::bad_request(format!("unable to parse requirement: {part}"))
+            })?,
+        );
     }
     Ok(requirements)
 }
@@ -119,11 +129,15 @@ mod tests {
         });
         let matches = |labels: &str, fields: &str| {
             let query = [("labelSelector", labels), ("fieldSelector", fields)];
-            let query = query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            let query =
+                query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
             Selector::of(&query, None).unwrap().matches(&object)
         };
         assert!(matches("app=web,tier in (front, back),!gone,app", "spec.nodeName=n1"));
-        assert!(matches("app!=db,missing!=x,tier notin (back)", "spec.unschedulable==true,status.phase!=Failed"));
+        assert!(matches(
+            "app!=db,missing!=x,tier notin (back)",
+            "spec.unschedulable==true,status.phase!=Failed"
+        ));
         assert!(!matches("app==db", ""));
         assert!(!matches("gone", ""));
         assert!(!matches("", "spec.nodeName!=n1"));

@@ -51,8 +51,10 @@ impl Store {
     pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
         let mut inner = Inner::default();
         if file.exists() {
-            let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
-            let saved: Value = serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("failed to read {}", file.display()))?;
+            let saved: Value = serde_json::from_str(&text)
+                .with_context(|| format!("{} is damaged", file.display()))?;
             // Leases are not saved at each heartbeat: a gap keeps versions from being given out twice.
             inner.version = saved["version"].as_u64().unwrap_or(0) + 1000;
             for (key, object) in saved["objects"].as_object().into_iter().flatten() {
@@ -120,7 +122,14 @@ impl Store {
         let _ = self.change(key, |_| Ok::<_, std::convert::Infallible>(None));
     }
 
-    fn record(&self, inner: &mut Inner, change: Change, key: &str, object: Arc<Value>, previous: Option<Arc<Value>>) {
+    fn record(
+        &self,
+        inner: &mut Inner,
+        change: Change,
+        key: &str,
+        object: Arc<Value>,
+        previous: Option<Arc<Value>>,
+    ) {
         let object = if change == Change::Deleted {
             let mut last = (*object).clone();
             last["metadata"]["resourceVersion"] = inner.version.to_string().into();
@@ -142,7 +151,8 @@ impl Store {
     }
 
     fn save(&self, inner: &Inner) {
-        let objects: BTreeMap<&str, &Value> = inner.objects.iter().map(|(key, object)| (&**key, &**object)).collect();
+        let objects: BTreeMap<&str, &Value> =
+            inner.objects.iter().map(|(key, object)| (&**key, &**object)).collect();
         let text = serde_json::json!({"version": inner.version, "objects": objects}).to_string();
         if let Err(error) = super::paths::write_file(&self.file, text.as_bytes(), 0o600) {
             tracing::error!(%error, file = %self.file.display(), "failed to save the cluster's objects");
@@ -163,7 +173,10 @@ impl Store {
     }
 
     /// What is below a prefix now, and every change from then on.
-    pub(super) fn watch_from_now(&self, prefix: &str) -> (Vec<Arc<Value>>, u64, broadcast::Receiver<Event>) {
+    pub(super) fn watch_from_now(
+        &self,
+        prefix: &str,
+    ) -> (Vec<Arc<Value>>, u64, broadcast::Receiver<Event>) {
         let inner = self.lock();
         (inner.below(prefix), inner.version, self.events.subscribe())
     }

@@ -11,7 +11,9 @@ struct Column(&'static str, bool, fn(&Value) -> String);
 
 /// Whether a request asks for a table rather than for objects.
 pub(super) fn wanted(accept: &str) -> bool {
-    accept.split(',').next().is_some_and(|first| first.contains("as=Table") && first.contains("v=v1") && !first.contains("v1beta1"))
+    accept.split(',').next().is_some_and(|first| {
+        first.contains("as=Table") && first.contains("v=v1") && !first.contains("v1beta1")
+    })
 }
 
 /// The table of some objects of one kind.
@@ -54,12 +56,23 @@ fn columns(kind: &str) -> Vec<Column> {
             Column("Internal-IP", true, |node| address(node, "InternalIP")),
             Column("External-IP", true, |node| address(node, "ExternalIP")),
             Column("OS-Image", true, |node| text(&node["status"]["nodeInfo"]["osImage"])),
-            Column("Kernel-Version", true, |node| text(&node["status"]["nodeInfo"]["kernelVersion"])),
-            Column("Container-Runtime", true, |node| text(&node["status"]["nodeInfo"]["containerRuntimeVersion"])),
+            Column("Kernel-Version", true, |node| {
+                text(&node["status"]["nodeInfo"]["kernelVersion"])
+            }),
+            Column("Container-Runtime", true, |node| {
+                text(&node["status"]["nodeInfo"]["containerRuntimeVersion"])
+            }),
         ]),
-        "Namespace" => columns.extend([Column("Status", false, |object| text(&object["status"]["phase"])), age()]),
+        "Namespace" => columns
+            .extend([Column("Status", false, |object| text(&object["status"]["phase"])), age()]),
         "Pod" => columns.extend([
-            Column("Ready", false, |pod| format!("{}/{}", pod_ready(pod), pod["spec"]["containers"].as_array().map_or(0, Vec::len))),
+            Column("Ready", false, |pod| {
+                format!(
+                    "{}/{}",
+                    pod_ready(pod),
+                    pod["spec"]["containers"].as_array().map_or(0, Vec::len)
+                )
+            }),
             Column("Status", false, |pod| {
                 let phase = text(&pod["status"]["phase"]);
                 let creating = phase == "Pending" && pod["spec"]["nodeName"].is_string();
@@ -79,7 +92,13 @@ fn columns(kind: &str) -> Vec<Column> {
             age(),
         ]),
         "Deployment" => columns.extend([
-            Column("Ready", false, |set| format!("{}/{}", count(&set["status"]["readyReplicas"]), count(&set["spec"]["replicas"]))),
+            Column("Ready", false, |set| {
+                format!(
+                    "{}/{}",
+                    count(&set["status"]["readyReplicas"]),
+                    count(&set["spec"]["replicas"])
+                )
+            }),
             Column("Up-to-date", false, |set| count(&set["status"]["updatedReplicas"])),
             Column("Available", false, |set| count(&set["status"]["availableReplicas"])),
             age(),
@@ -97,7 +116,12 @@ fn columns(kind: &str) -> Vec<Column> {
             Column("Condition", false, request_condition),
         ]),
         "ConfigMap" | "Secret" => {
-            columns.extend([Column("Data", false, |object| object["data"].as_object().map_or(0, serde_json::Map::len).to_string()), age()]);
+            columns.extend([
+                Column("Data", false, |object| {
+                    object["data"].as_object().map_or(0, serde_json::Map::len).to_string()
+                }),
+                age(),
+            ]);
         }
         _ => columns.push(age()),
     }
@@ -127,14 +151,23 @@ fn node_status(node: &Value) -> String {
 
 fn roles(node: &Value) -> String {
     let labels = node["metadata"]["labels"].as_object();
-    let roles: Vec<&str> =
-        labels.into_iter().flatten().filter_map(|(label, _)| label.strip_prefix("node-role.kubernetes.io/")).collect();
+    let roles: Vec<&str> = labels
+        .into_iter()
+        .flatten()
+        .filter_map(|(label, _)| label.strip_prefix("node-role.kubernetes.io/"))
+        .collect();
     if roles.is_empty() { "<none>".to_owned() } else { roles.join(",") }
 }
 
 fn address(node: &Value, kind: &str) -> String {
     let addresses = node["status"]["addresses"].as_array();
-    text(addresses.into_iter().flatten().find(|address| address["type"] == kind).map_or(&Value::Null, |address| &address["address"]))
+    text(
+        addresses
+            .into_iter()
+            .flatten()
+            .find(|address| address["type"] == kind)
+            .map_or(&Value::Null, |address| &address["address"]),
+    )
 }
 
 fn pod_ready(pod: &Value) -> usize {
@@ -144,14 +177,21 @@ fn pod_ready(pod: &Value) -> usize {
 
 fn ports(service: &Value) -> String {
     let ports = service["spec"]["ports"].as_array();
-    let ports: Vec<String> =
-        ports.into_iter().flatten().map(|port| format!("{}/{}", port["port"], port["protocol"].as_str().unwrap_or("TCP"))).collect();
+    let ports: Vec<String> = ports
+        .into_iter()
+        .flatten()
+        .map(|port| format!("{}/{}", port["port"], port["protocol"].as_str().unwrap_or("TCP")))
+        .collect();
     if ports.is_empty() { "<none>".to_owned() } else { ports.join(",") }
 }
 
 fn request_condition(request: &Value) -> String {
     let conditions = request["status"]["conditions"].as_array();
-    let mut names: Vec<&str> = conditions.into_iter().flatten().filter_map(|condition| condition["type"].as_str()).collect();
+    let mut names: Vec<&str> = conditions
+        .into_iter()
+        .flatten()
+        .filter_map(|condition| condition["type"].as_str())
+        .collect();
     if request["status"]["certificate"].is_string() {
         names.push("Issued");
     }
@@ -160,7 +200,8 @@ fn request_condition(request: &Value) -> String {
 
 /// How long ago, as kubectl shows it.
 fn age(created: &Value) -> String {
-    let Some(created) = created.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok()) else {
+    let Some(created) = created.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok())
+    else {
         return "<unknown>".to_owned();
     };
     let seconds = (jiff::Timestamp::now().as_second() - created.as_second()).max(0);

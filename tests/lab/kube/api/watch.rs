@@ -44,7 +44,12 @@ struct Running {
 }
 
 /// Starts a watch.
-pub(super) fn start(store: &Arc<Store>, target: &Target, query: &Query, accept: &str) -> Result<Reply, Refusal> {
+pub(super) fn start(
+    store: &Arc<Store>,
+    target: &Target,
+    query: &Query,
+    accept: &str,
+) -> Result<Reply, Refusal> {
     let view = View {
         resource: target.resource,
         prefix: target.resource.prefix(&target.namespace),
@@ -68,21 +73,28 @@ pub(super) fn start(store: &Arc<Store>, target: &Target, query: &Query, accept: 
         }
         (events, seen) = (receiver, version);
     } else {
-        let since: u64 = since.parse().map_err(|_| Refusal::bad_request(format!("resourceVersion: Invalid value: \"{since}\"")))?;
+        let since: u64 = since.parse().map_err(|_| {
+            Refusal::bad_request(format!("resourceVersion: Invalid value: \"{since}\""))
+        })?;
         let expired = || Refusal::new(410, "Expired", format!("too old resource version: {since}"));
         let (backlog, receiver) = store.watch(since).ok_or_else(expired)?;
         seen = backlog.last().map_or(since, |event| event.version);
         pending.extend(backlog.iter().filter_map(|event| view.of(event)));
         events = receiver;
     }
-    let time = query.get("timeoutSeconds").and_then(|value| value.parse().ok()).map_or(DEFAULT_TIME, Duration::from_secs);
+    let time = query
+        .get("timeoutSeconds")
+        .and_then(|value| value.parse().ok())
+        .map_or(DEFAULT_TIME, Duration::from_secs);
     let running = Running { view, pending, events, end: Instant::now() + time, seen };
     let lines = stream::unfold(running, |mut running| async move {
         let line = running.next().await?;
         Some((Ok::<_, Infallible>(Frame::data(Bytes::from(format!("{line}\n")))), running))
     });
     let mut response = Response::new(StreamBody::new(lines).boxed());
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }
 
@@ -93,11 +105,15 @@ impl Running {
                 return Some(line);
             }
             match tokio::time::timeout_at(self.end, self.events.recv()).await {
-                Ok(Ok(event)) if event.version > self.seen => self.pending.extend(self.view.of(&event)),
+                Ok(Ok(event)) if event.version > self.seen => {
+                    self.pending.extend(self.view.of(&event));
+                }
                 Ok(Ok(_)) => {}
                 Ok(Err(RecvError::Lagged(_))) => {
                     self.end = Instant::now();
-                    return Some(json!({"type": "ERROR", "object": Refusal::new(410, "Expired", "the watch fell behind").status()}));
+                    return Some(
+                        json!({"type": "ERROR", "object": Refusal::new(410, "Expired", "the watch fell behind").status()}),
+                    );
                 }
                 Ok(Err(RecvError::Closed)) | Err(_) => return None,
             }

@@ -1,4 +1,4 @@
-//! Workloads: DaemonSets, Deployments, `ReplicaSets` and `StatefulSets` get their pods, pods get a node, owners get a status.
+//! Workloads: `DaemonSets`, Deployments, `ReplicaSets` and `StatefulSets` get their pods, pods get a node, owners get a status.
 //!
 //! Pods are objects only. The kubelet that a pod is bound to says whether it "runs" (`kubelet/pods.rs`).
 
@@ -45,7 +45,11 @@ fn key(resource: &Resource, object: &Value) -> String {
 fn owned(objects: &[Arc<Value>], owner: &Value) -> Vec<Arc<Value>> {
     let uid = &owner["metadata"]["uid"];
     let is_owned = |object: &Arc<Value>| {
-        object["metadata"]["ownerReferences"].as_array().into_iter().flatten().any(|reference| reference["uid"] == *uid)
+        object["metadata"]["ownerReferences"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|reference| reference["uid"] == *uid)
     };
     objects.iter().filter(|object| is_owned(object)).map(Arc::clone).collect()
 }
@@ -55,15 +59,25 @@ fn collect_garbage(store: &Store) {
     for plural in ["replicasets", "pods"] {
         for object in store.list(&kind(plural).prefix("")).0 {
             let node = object["spec"]["nodeName"].as_str();
-            let stray = plural == "pods" && node.is_some_and(|node| store.get(&kind("nodes").key("", node)).is_none());
-            let orphan = object["metadata"]["ownerReferences"].as_array().into_iter().flatten().any(|reference| {
-                let owner = super::resources::RESOURCES.iter().find(|resource| reference["kind"] == resource.kind);
-                owner.is_some_and(|owner| {
-                    let namespace = if owner.namespaced { text(&object, "namespace") } else { "" };
-                    let found = store.get(&owner.key(namespace, reference["name"].as_str().unwrap_or_default()));
-                    found.is_none_or(|found| found["metadata"]["uid"] != reference["uid"])
-                })
-            });
+            let stray = plural == "pods"
+                && node.is_some_and(|node| store.get(&kind("nodes").key("", node)).is_none());
+            let orphan = object["metadata"]["ownerReferences"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|reference| {
+                    let owner = super::resources::RESOURCES
+                        .iter()
+                        .find(|resource| reference["kind"] == resource.kind);
+                    owner.is_some_and(|owner| {
+                        let namespace =
+                            if owner.namespaced { text(&object, "namespace") } else { "" };
+                        let found = store.get(
+                            &owner.key(namespace, reference["name"].as_str().unwrap_or_default()),
+                        );
+                        found.is_none_or(|found| found["metadata"]["uid"] != reference["uid"])
+                    })
+                });
             // A Deployment deleted with --cascade=orphan is not told apart: nothing here needs it.
             if stray || orphan {
                 store.remove(&key(kind(plural), &object));
@@ -77,7 +91,7 @@ fn template_hash(owner: &Value) -> String {
 }
 
 /// A pod (or `ReplicaSet`) from a template, owned by `owner`.
-fn child(owner: &Value, owner_kind: &str, name: String, hash_label: &str, hash: &str) -> Value {
+fn child(owner: &Value, owner_kind: &str, name: &str, hash_label: &str, hash: &str) -> Value {
     let template = &owner["spec"]["template"];
     let mut labels = template["metadata"]["labels"].clone();
     labels[hash_label] = hash.into();
@@ -110,7 +124,10 @@ fn daemon_set(store: &Store, set: &Value, nodes: &[Arc<Value>]) {
     ];
     let (namespace, name, hash) = (text(set, "namespace"), text(set, "name"), template_hash(set));
     let pods = owned(&store.list(&kind("pods").prefix(namespace)).0, set);
-    let wanted: Vec<&Arc<Value>> = nodes.iter().filter(|node| fits(node, &set["spec"]["template"]["spec"], &TOLERATED)).collect();
+    let wanted: Vec<&Arc<Value>> = nodes
+        .iter()
+        .filter(|node| fits(node, &set["spec"]["template"]["spec"], &TOLERATED))
+        .collect();
     let on = |pod: &Value, node: &Value| pod["spec"]["nodeName"] == node["metadata"]["name"];
     let current = |pod: &Value| pod["metadata"]["labels"][LABEL] == hash.as_str();
     for pod in &pods {
@@ -120,7 +137,7 @@ fn daemon_set(store: &Store, set: &Value, nodes: &[Arc<Value>]) {
     }
     for node in &wanted {
         if !pods.iter().any(|pod| on(pod, node) && current(pod)) {
-            let mut pod = child(set, "DaemonSet", child_name(name), LABEL, &hash);
+            let mut pod = child(set, "DaemonSet", &child_name(name), LABEL, &hash);
             pod["spec"]["nodeName"] = node["metadata"]["name"].clone();
             make(store, "pods", namespace, pod);
         }
@@ -139,7 +156,8 @@ fn daemon_set(store: &Store, set: &Value, nodes: &[Arc<Value>]) {
 /// A `ReplicaSet` for the current template; those of earlier templates are emptied.
 fn deployment(store: &Store, deployment: &Value) {
     const LABEL: &str = "pod-template-hash";
-    let (namespace, name, hash) = (text(deployment, "namespace"), text(deployment, "name"), template_hash(deployment));
+    let (namespace, name, hash) =
+        (text(deployment, "namespace"), text(deployment, "name"), template_hash(deployment));
     let replicas = deployment["spec"]["replicas"].as_i64().unwrap_or(1);
     let current = format!("{name}-{hash}");
     let sets = owned(&store.list(&kind("replicasets").prefix(namespace)).0, deployment);
@@ -148,7 +166,7 @@ fn deployment(store: &Store, deployment: &Value) {
         edit(store, &key(kind("replicasets"), set), |set| set["spec"]["replicas"] = wanted.into());
     }
     if !sets.iter().any(|set| text(set, "name") == current) {
-        let mut set = child(deployment, "Deployment", current.clone(), LABEL, &hash);
+        let mut set = child(deployment, "Deployment", &current, LABEL, &hash);
         let mut selector = deployment["spec"]["selector"].clone();
         selector["matchLabels"][LABEL] = hash.as_str().into();
         let mut template = deployment["spec"]["template"].clone();
@@ -157,12 +175,24 @@ fn deployment(store: &Store, deployment: &Value) {
         make(store, "replicasets", namespace, set);
     }
     let sets = owned(&store.list(&kind("replicasets").prefix(namespace)).0, deployment);
-    let sum = |field: &str| sets.iter().filter_map(|set| set["status"][field].as_i64()).sum::<i64>();
-    let updated = sets.iter().find(|set| text(set, "name") == current).and_then(|set| set["status"]["replicas"].as_i64()).unwrap_or(0);
+    let sum =
+        |field: &str| sets.iter().filter_map(|set| set["status"][field].as_i64()).sum::<i64>();
+    let updated = sets
+        .iter()
+        .find(|set| text(set, "name") == current)
+        .and_then(|set| set["status"]["replicas"].as_i64())
+        .unwrap_or(0);
     let ready = sum("readyReplicas");
     edit(store, &key(kind("deployments"), deployment), |deployment| {
-        let available = condition_of(deployment, "Available", ready >= replicas, "MinimumReplicasAvailable", "MinimumReplicasUnavailable");
-        let progressing = condition_of(deployment, "Progressing", true, "NewReplicaSetAvailable", "");
+        let available = condition_of(
+            deployment,
+            "Available",
+            ready >= replicas,
+            "MinimumReplicasAvailable",
+            "MinimumReplicasUnavailable",
+        );
+        let progressing =
+            condition_of(deployment, "Progressing", true, "NewReplicaSetAvailable", "");
         let mut status = json!({
             "replicas": sum("replicas"), "updatedReplicas": updated, "readyReplicas": ready, "availableReplicas": ready,
             "observedGeneration": deployment["metadata"]["generation"], "conditions": [available, progressing],
@@ -177,7 +207,11 @@ fn deployment(store: &Store, deployment: &Value) {
 /// A condition that keeps its time of change while its status stays.
 fn condition_of(object: &Value, kind: &str, holds: bool, yes: &str, no: &str) -> Value {
     let status = if holds { "True" } else { "False" };
-    let before = object["status"]["conditions"].as_array().into_iter().flatten().find(|condition| condition["type"] == kind);
+    let before = object["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == kind);
     let since = before
         .filter(|before| before["status"] == status)
         .map_or_else(|| crate::kube::now().into(), |before| before["lastTransitionTime"].clone());
@@ -201,10 +235,16 @@ fn replicated(store: &Store, resource: &Resource, set: &Value) {
     for pod in pods.iter().skip(replicas) {
         store.remove(&key(kind("pods"), pod));
     }
-    let names = (0..replicas).map(|n| format!("{name}-{n}")).filter(|name| !pods.iter().any(|pod| text(pod, "name") == name));
-    let names: Vec<String> = if ordinal { names.collect() } else { (pods.len()..replicas).map(|_| child_name(name)).collect() };
+    let names = (0..replicas)
+        .map(|n| format!("{name}-{n}"))
+        .filter(|name| !pods.iter().any(|pod| text(pod, "name") == name));
+    let names: Vec<String> = if ordinal {
+        names.collect()
+    } else {
+        (pods.len()..replicas).map(|_| child_name(name)).collect()
+    };
     for name in names {
-        make(store, "pods", namespace, child(set, resource.kind, name, label, &hash));
+        make(store, "pods", namespace, child(set, resource.kind, &name, label, &hash));
     }
     let pods = owned(&store.list(&kind("pods").prefix(namespace)).0, set);
     let ready = count(&pods, is_ready);
@@ -221,10 +261,15 @@ fn replicated(store: &Store, resource: &Resource, set: &Value) {
 fn schedule(store: &Store, nodes: &[Arc<Value>]) {
     let pods = store.list(&kind("pods").prefix("")).0;
     for pod in pods.iter().filter(|pod| pod["spec"]["nodeName"].is_null()) {
-        let load = |node: &Value| count(&pods, |other| other["spec"]["nodeName"] == node["metadata"]["name"]);
-        let chosen = nodes.iter().filter(|node| fits(node, &pod["spec"], &[])).min_by_key(|node| load(node));
+        let load = |node: &Value| {
+            count(&pods, |other| other["spec"]["nodeName"] == node["metadata"]["name"])
+        };
+        let chosen =
+            nodes.iter().filter(|node| fits(node, &pod["spec"], &[])).min_by_key(|node| load(node));
         if let Some(node) = chosen {
-            edit(store, &key(kind("pods"), pod), |pod| pod["spec"]["nodeName"] = node["metadata"]["name"].clone());
+            edit(store, &key(kind("pods"), pod), |pod| {
+                pod["spec"]["nodeName"] = node["metadata"]["name"].clone();
+            });
         }
     }
 }

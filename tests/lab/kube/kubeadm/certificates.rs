@@ -20,28 +20,61 @@ pub(super) fn make(settings: &Settings) -> anyhow::Result<()> {
     };
     let ca = authority("ca", "kubernetes")?;
     let node = text(&settings.init["nodeRegistration"]["name"]);
-    let leaf = |file: &str, authority: &Pair, subject: Subject<'_>, usage: Usage, names: &[String]| -> anyhow::Result<()> {
+    let leaf = |file: &str,
+                authority: &Pair,
+                subject: Subject<'_>,
+                usage: Usage,
+                names: &[String]|
+     -> anyhow::Result<()> {
         if paths::exists(&format!("{}/{file}.crt", paths::PKI)) {
-            say(format!("[certs] Using existing {} certificate and key on disk", file.replace('/', "-")));
+            say(format!(
+                "[certs] Using existing {} certificate and key on disk",
+                file.replace('/', "-")
+            ));
             return Ok(());
         }
         say(format!("[certs] Generating \"{}\" certificate and key", file.replace('/', "-")));
         write(file, &pki::leaf(authority, &subject, usage, names, lifetime)?)
     };
     let names = api_names(settings);
-    leaf("apiserver", &ca, Subject { common_name: "kube-apiserver", organizations: &[] }, Usage::Server, &names)?;
+    leaf(
+        "apiserver",
+        &ca,
+        Subject { common_name: "kube-apiserver", organizations: &[] },
+        Usage::Server,
+        &names,
+    )?;
     say(format!("[certs] apiserver serving cert is signed for DNS names and IPs {names:?}"));
-    let admins = Subject { common_name: "kube-apiserver-kubelet-client", organizations: &["kubeadm:cluster-admins"] };
+    let admins = Subject {
+        common_name: "kube-apiserver-kubelet-client",
+        organizations: &["kubeadm:cluster-admins"],
+    };
     leaf("apiserver-kubelet-client", &ca, admins, Usage::Client, &[])?;
     let front = authority("front-proxy-ca", "front-proxy-ca")?;
-    leaf("front-proxy-client", &front, Subject { common_name: "front-proxy-client", organizations: &[] }, Usage::Client, &[])?;
+    leaf(
+        "front-proxy-client",
+        &front,
+        Subject { common_name: "front-proxy-client", organizations: &[] },
+        Usage::Client,
+        &[],
+    )?;
     let etcd = authority("etcd/ca", "etcd-ca")?;
     let address = text(&settings.init["localAPIEndpoint"]["advertiseAddress"]);
-    let etcd_names: Vec<String> = [node, "localhost", address, "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+    let etcd_names: Vec<String> =
+        [node, "localhost", address, "127.0.0.1", "::1"].map(str::to_owned).to_vec();
     for file in ["etcd/server", "etcd/peer"] {
-        leaf(file, &etcd, Subject { common_name: node, organizations: &[] }, Usage::Both, &etcd_names)?;
+        leaf(
+            file,
+            &etcd,
+            Subject { common_name: node, organizations: &[] },
+            Usage::Both,
+            &etcd_names,
+        )?;
     }
-    for (file, name) in [("etcd/healthcheck-client", "kube-etcd-healthcheck-client"), ("apiserver-etcd-client", "kube-apiserver-etcd-client")] {
+    for (file, name) in [
+        ("etcd/healthcheck-client", "kube-etcd-healthcheck-client"),
+        ("apiserver-etcd-client", "kube-apiserver-etcd-client"),
+    ] {
         leaf(file, &etcd, Subject { common_name: name, organizations: &[] }, Usage::Client, &[])?;
     }
     if !paths::exists(&format!("{}/sa.key", paths::PKI)) {
@@ -67,9 +100,16 @@ fn api_names(settings: &Settings) -> Vec<String> {
     ];
     names.extend(service.map(|address| address.to_string()));
     names.extend(settings.endpoint().rsplit_once(':').map(|(host, _)| host.to_owned()));
-    names.extend(array(&settings.cluster["apiServer"]["certSANs"]).iter().map(|name| text(name).to_owned()));
+    names.extend(
+        array(&settings.cluster["apiServer"]["certSANs"]).iter().map(|name| text(name).to_owned()),
+    );
     let mut unique = Vec::new();
-    names.retain(|name| !name.is_empty() && !unique.contains(name) && { unique.push(name.clone()); true });
+    names.retain(|name| {
+        !name.is_empty() && !unique.contains(name) && {
+            unique.push(name.clone());
+            true
+        }
+    });
     names
 }
 
@@ -116,15 +156,29 @@ pub(super) fn kubeconfigs(settings: &Settings) -> anyhow::Result<()> {
     let cluster = text(&settings.cluster["clusterName"]);
     for (file, user, groups, server) in files {
         say(format!("[kubeconfig] Writing \"{file}\" kubeconfig file"));
-        let pair = pki::leaf(&ca, &Subject { common_name: user, organizations: groups }, Usage::Client, &[], pki::LEAF)?;
+        let pair = pki::leaf(
+            &ca,
+            &Subject { common_name: user, organizations: groups },
+            Usage::Client,
+            &[],
+            pki::LEAF,
+        )?;
         let identity = if file == "kubelet.conf" {
-            paths::write(paths::KUBELET_CLIENT, &format!("{}{}", pair.certificate, pair.key), 0o600)?;
+            paths::write(
+                paths::KUBELET_CLIENT,
+                &format!("{}{}", pair.certificate, pair.key),
+                0o600,
+            )?;
             Identity::CertificateFile(paths::KUBELET_CLIENT.to_owned())
         } else {
             Identity::Certificate(pair)
         };
         let config = Kubeconfig::new(server, Some(ca.certificate.clone()), identity);
-        paths::write(&format!("{}/{file}", paths::KUBERNETES), &config.render(cluster, user), 0o600)?;
+        paths::write(
+            &format!("{}/{file}", paths::KUBERNETES),
+            &config.render(cluster, user),
+            0o600,
+        )?;
     }
     Ok(())
 }

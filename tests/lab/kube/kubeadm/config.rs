@@ -44,12 +44,13 @@ impl Settings {
             Some(file) => {
                 let text = std::fs::read_to_string(Path::new(file))
                     .with_context(|| format!("unable to read config from \"{file}\""))?;
-                let documents = yaml::documents(&text).with_context(|| format!("unable to decode config from \"{file}\""))?;
+                let documents = yaml::documents(&text)
+                    .with_context(|| format!("unable to decode config from \"{file}\""))?;
                 for document in documents {
                     settings.take(document)?;
                 }
             }
-            None => settings.from_flags(arguments),
+            None => settings.take_flags(arguments),
         }
         settings.complete(arguments);
         settings.validate()?;
@@ -57,7 +58,10 @@ impl Settings {
     }
 
     fn take(&mut self, document: Value) -> anyhow::Result<()> {
-        let (version, kind) = (document["apiVersion"].as_str().unwrap_or_default(), document["kind"].as_str().unwrap_or_default());
+        let (version, kind) = (
+            document["apiVersion"].as_str().unwrap_or_default(),
+            document["kind"].as_str().unwrap_or_default(),
+        );
         let (place, fields): (&mut Value, &[&str]) = match (version, kind) {
             (API, "InitConfiguration") => (&mut self.init, &INIT),
             (API, "JoinConfiguration") => (&mut self.join, &JOIN),
@@ -65,26 +69,35 @@ impl Settings {
             (KUBELET_API, "KubeletConfiguration") => (&mut self.kubelet, &[]),
             (PROXY_API, "KubeProxyConfiguration") => (&mut self.proxy, &[]),
             (API, "ResetConfiguration" | "UpgradeConfiguration") => return Ok(()),
-            ("", _) | (_, "") => bail!("invalid configuration for GroupVersionKind: kind and apiVersion is mandatory information that must be specified"),
+            ("", _) | (_, "") => bail!(
+                "invalid configuration for GroupVersionKind: kind and apiVersion is mandatory information that must be specified"
+            ),
             (old, _) if old.starts_with("kubeadm.k8s.io/") => bail!(
                 "your configuration file uses an old or unknown API spec: \"{old}\" (kind: \"{kind}\"). This version of kubeadm reads \"{API}\""
             ),
-            _ => bail!("no kind \"{kind}\" is registered for version \"{version}\" in kubeadm's configuration"),
+            _ => bail!(
+                "no kind \"{kind}\" is registered for version \"{version}\" in kubeadm's configuration"
+            ),
         };
         if !place.is_null() {
             bail!("invalid configuration: kind \"{kind}\" is specified twice in YAML file");
         }
         check_arguments(&document, kind)?;
         for field in document.as_object().into_iter().flat_map(Map::keys) {
-            if !fields.is_empty() && !fields.contains(&field.as_str()) && !["apiVersion", "kind"].contains(&field.as_str()) {
-                say_error(format!("WARNING: error unmarshaling configuration {version} {kind}: strict decoding error: unknown field \"{field}\""));
+            if !fields.is_empty()
+                && !fields.contains(&field.as_str())
+                && !["apiVersion", "kind"].contains(&field.as_str())
+            {
+                say_error(format!(
+                    "WARNING: error unmarshaling configuration {version} {kind}: strict decoding error: unknown field \"{field}\""
+                ));
             }
         }
         *place = document;
         Ok(())
     }
 
-    fn from_flags(&mut self, arguments: &Arguments) {
+    fn take_flags(&mut self, arguments: &Arguments) {
         let set = |place: &mut Value, flag: &str| {
             if let Some(value) = arguments.value(flag) {
                 *place = value.into();
@@ -101,7 +114,9 @@ impl Settings {
         if !names.is_empty() {
             self.cluster["apiServer"]["certSANs"] = json!(names);
         }
-        if let Some(port) = arguments.value("apiserver-bind-port").and_then(|port| port.parse::<u16>().ok()) {
+        if let Some(port) =
+            arguments.value("apiserver-bind-port").and_then(|port| port.parse::<u16>().ok())
+        {
             self.init["localAPIEndpoint"]["bindPort"] = port.into();
         }
         if let Some(token) = arguments.value("token") {
@@ -116,9 +131,13 @@ impl Settings {
                 *place = value;
             }
         };
-        fill(&mut self.cluster["kubernetesVersion"], format!("v{}", paths::version_of("kubeadm")).into());
+        fill(
+            &mut self.cluster["kubernetesVersion"],
+            format!("v{}", paths::version_of("kubeadm")).into(),
+        );
         if let Some(version) = self.cluster["kubernetesVersion"].as_str() {
-            self.cluster["kubernetesVersion"] = format!("v{}", version.trim_start_matches('v')).into();
+            self.cluster["kubernetesVersion"] =
+                format!("v{}", version.trim_start_matches('v')).into();
         }
         fill(&mut self.cluster["clusterName"], "kubernetes".into());
         fill(&mut self.cluster["certificatesDir"], paths::PKI.into());
@@ -134,10 +153,13 @@ impl Settings {
             let registration = &mut document["nodeRegistration"];
             let name = arguments.value("node-name").map_or_else(paths::hostname, str::to_lowercase);
             fill(&mut registration["name"], name.into());
-            let socket = arguments.value("cri-socket").map_or_else(|| format!("unix://{}", paths::CONTAINERD_SOCKET), str::to_owned);
+            let socket = arguments
+                .value("cri-socket")
+                .map_or_else(|| format!("unix://{}", paths::CONTAINERD_SOCKET), str::to_owned);
             fill(&mut registration["criSocket"], socket.into());
         }
-        let dns = super::super::api::nth_address(text(&self.cluster["networking"]["serviceSubnet"]), 10);
+        let dns =
+            super::super::api::nth_address(text(&self.cluster["networking"]["serviceSubnet"]), 10);
         let kubelet = &mut self.kubelet;
         kubelet["apiVersion"] = KUBELET_API.into();
         kubelet["kind"] = "KubeletConfiguration".into();
@@ -160,17 +182,26 @@ impl Settings {
         for field in ["podSubnet", "serviceSubnet"] {
             let subnet = &self.cluster["networking"][field];
             if subnet.as_str().is_some_and(|subnet| !is_subnet(subnet)) {
-                problems.push(format!("networking.{field}: Invalid value: {subnet}: couldn't parse subnet"));
+                problems.push(format!(
+                    "networking.{field}: Invalid value: {subnet}: couldn't parse subnet"
+                ));
             }
         }
         for entry in array(&self.init["bootstrapTokens"]) {
             if entry["token"].as_str().is_some_and(|token| super::token::parse(token).is_none()) {
-                problems.push(format!("bootstrapTokens: Invalid value: {}: the bootstrap token is invalid", entry["token"]));
+                problems.push(format!(
+                    "bootstrapTokens: Invalid value: {}: the bootstrap token is invalid",
+                    entry["token"]
+                ));
             }
         }
         let version = text(&self.cluster["kubernetesVersion"]).trim_start_matches('v');
-        if version.split('.').count() != 3 || !version.split(['.', '-']).take(3).all(|part| part.parse::<u16>().is_ok()) {
-            problems.push(format!("kubernetesVersion: Invalid value: \"{version}\": version is not a semantic version"));
+        if version.split('.').count() != 3
+            || !version.split(['.', '-']).take(3).all(|part| part.parse::<u16>().is_ok())
+        {
+            problems.push(format!(
+                "kubernetesVersion: Invalid value: \"{version}\": version is not a semantic version"
+            ));
         }
         if problems.is_empty() { Ok(()) } else { Err(Invalid(problems).into()) }
     }
@@ -178,7 +209,8 @@ impl Settings {
     /// `address:port` of the API for the whole cluster.
     pub(super) fn endpoint(&self) -> String {
         let local = &self.init["localAPIEndpoint"];
-        match self.cluster["controlPlaneEndpoint"].as_str().filter(|endpoint| !endpoint.is_empty()) {
+        match self.cluster["controlPlaneEndpoint"].as_str().filter(|endpoint| !endpoint.is_empty())
+        {
             Some(endpoint) if endpoint.contains(':') => endpoint.to_owned(),
             Some(endpoint) => format!("{endpoint}:6443"),
             None => format!("{}:{}", text(&local["advertiseAddress"]), local["bindPort"]),
@@ -190,24 +222,67 @@ impl Settings {
     }
 }
 
-const INIT: [&str; 8] =
-    ["bootstrapTokens", "nodeRegistration", "localAPIEndpoint", "certificateKey", "skipPhases", "patches", "timeouts", "dryRun"];
-const JOIN: [&str; 8] = ["nodeRegistration", "caCertPath", "discovery", "controlPlane", "skipPhases", "patches", "timeouts", "dryRun"];
+const INIT: [&str; 8] = [
+    "bootstrapTokens",
+    "nodeRegistration",
+    "localAPIEndpoint",
+    "certificateKey",
+    "skipPhases",
+    "patches",
+    "timeouts",
+    "dryRun",
+];
+const JOIN: [&str; 8] = [
+    "nodeRegistration",
+    "caCertPath",
+    "discovery",
+    "controlPlane",
+    "skipPhases",
+    "patches",
+    "timeouts",
+    "dryRun",
+];
 const CLUSTER: [&str; 16] = [
-    "etcd", "networking", "kubernetesVersion", "controlPlaneEndpoint", "apiServer", "controllerManager", "scheduler", "dns", "proxy",
-    "certificatesDir", "imageRepository", "featureGates", "clusterName", "encryptionAlgorithm", "certificateValidityPeriod",
+    "etcd",
+    "networking",
+    "kubernetesVersion",
+    "controlPlaneEndpoint",
+    "apiServer",
+    "controllerManager",
+    "scheduler",
+    "dns",
+    "proxy",
+    "certificatesDir",
+    "imageRepository",
+    "featureGates",
+    "clusterName",
+    "encryptionAlgorithm",
+    "certificateValidityPeriod",
     "caCertificateValidityPeriod",
 ];
 
 /// Since v1beta4 extra arguments are lists of names and values; the maps of earlier versions do not decode.
 fn check_arguments(document: &Value, kind: &str) -> anyhow::Result<()> {
-    for path in ["/apiServer/extraArgs", "/controllerManager/extraArgs", "/scheduler/extraArgs", "/etcd/local/extraArgs", "/nodeRegistration/kubeletExtraArgs"] {
-        let Some(arguments) = document.pointer(path).filter(|arguments| !arguments.is_null()) else { continue };
+    for path in [
+        "/apiServer/extraArgs",
+        "/controllerManager/extraArgs",
+        "/scheduler/extraArgs",
+        "/etcd/local/extraArgs",
+        "/nodeRegistration/kubeletExtraArgs",
+    ] {
+        let Some(arguments) = document.pointer(path).filter(|arguments| !arguments.is_null())
+        else {
+            continue;
+        };
         let field = path.trim_start_matches('/').replace('/', ".");
         let Some(items) = arguments.as_array() else {
-            bail!("json: cannot unmarshal object into Go struct field {kind}.{field} of type []v1beta4.Arg");
+            bail!(
+                "json: cannot unmarshal object into Go struct field {kind}.{field} of type []v1beta4.Arg"
+            );
         };
-        if items.iter().any(|item| item["name"].as_str().is_none_or(str::is_empty) || !item["value"].is_string()) {
+        if items.iter().any(|item| {
+            item["name"].as_str().is_none_or(str::is_empty) || !item["value"].is_string()
+        }) {
             bail!("{kind}.{field}: each argument needs a name and a value, both strings");
         }
     }
@@ -216,7 +291,9 @@ fn check_arguments(document: &Value, kind: &str) -> anyhow::Result<()> {
 
 fn is_subnet(text: &str) -> bool {
     text.split(',').all(|subnet| {
-        subnet.split_once('/').is_some_and(|(address, length)| address.parse::<std::net::IpAddr>().is_ok() && length.parse::<u8>().is_ok())
+        subnet.split_once('/').is_some_and(|(address, length)| {
+            address.parse::<std::net::IpAddr>().is_ok() && length.parse::<u8>().is_ok()
+        })
     })
 }
 
@@ -229,7 +306,11 @@ pub(super) fn array(value: &Value) -> &[Value] {
 }
 
 /// A duration field of the `timeouts` section.
-pub(super) fn timeout(document: &Value, field: &str, default: std::time::Duration) -> anyhow::Result<std::time::Duration> {
+pub(super) fn timeout(
+    document: &Value,
+    field: &str,
+    default: std::time::Duration,
+) -> anyhow::Result<std::time::Duration> {
     match document["timeouts"][field].as_str() {
         Some(text) => crate::kube::arguments::duration(text),
         None => Ok(default),
@@ -262,7 +343,10 @@ mod tests {
     #[test]
     fn other_versions_kinds_and_shapes_are_refused() {
         let message = |text: &str| load(text).unwrap_err().to_string();
-        assert!(message("apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration").contains("old or unknown API spec"));
+        assert!(
+            message("apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration")
+                .contains("old or unknown API spec")
+        );
         assert!(message("apiVersion: v1\nkind: Pod").contains("no kind \"Pod\""));
         assert!(message("kind: InitConfiguration").contains("mandatory"));
         let map = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nnodeRegistration: {kubeletExtraArgs: {node-ip: 1.2.3.4}}";

@@ -30,18 +30,24 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         preflight::announce();
         preflight::Checks::init(&settings).finish(arguments, &settings.init)?;
         say("[preflight] Pulling images required for setting up a Kubernetes cluster");
-        say("[preflight] This might take a minute or two, depending on the speed of your internet connection");
+        say(
+            "[preflight] This might take a minute or two, depending on the speed of your internet connection",
+        );
     }
     certificates::make(&settings).context("error execution phase certs")?;
     certificates::kubeconfigs(&settings).context("error execution phase kubeconfig")?;
     manifests::write(&settings).context("error execution phase control-plane")?;
-    manifests::kubelet(&settings.kubelet, &settings.init["nodeRegistration"]).context("error execution phase kubelet-start")?;
+    manifests::kubelet(&settings.kubelet, &settings.init["nodeRegistration"])
+        .context("error execution phase kubelet-start")?;
     super::start_kubelet().await;
 
     // The administrator's group has its rights only after the cluster was told so.
     let client = super::machine_client(&format!("{}/super-admin.conf", paths::KUBERNETES))?;
-    let limit = timeout(&settings.init, "controlPlaneComponentHealthCheck", Duration::from_mins(4))?;
-    wait_for_control_plane(&client, limit).await.context("error execution phase wait-control-plane")?;
+    let limit =
+        timeout(&settings.init, "controlPlaneComponentHealthCheck", Duration::from_mins(4))?;
+    wait_for_control_plane(&client, limit)
+        .await
+        .context("error execution phase wait-control-plane")?;
     let node = text(&settings.init["nodeRegistration"]["name"]).to_owned();
     wait_for_node(&client, &node, limit).await.context("error execution phase kubelet-start")?;
 
@@ -54,8 +60,12 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         say("[upload-certs] Skipping phase. Please see --upload-certs");
     }
-    cluster::mark_control_plane(&client, &settings).await.context("error execution phase mark-control-plane")?;
-    cluster::bootstrap_tokens(&client, &settings).await.context("error execution phase bootstrap-token")?;
+    cluster::mark_control_plane(&client, &settings)
+        .await
+        .context("error execution phase mark-control-plane")?;
+    cluster::bootstrap_tokens(&client, &settings)
+        .await
+        .context("error execution phase bootstrap-token")?;
     cluster::addons(&client, &settings, &skipped).await.context("error execution phase addon")?;
     finish(&settings, arguments)
 }
@@ -65,13 +75,17 @@ async fn wait_for_control_plane(client: &Client, limit: Duration) -> anyhow::Res
         "[wait-control-plane] Waiting for the kubelet to boot up the control plane as static Pods from directory \"{}\"",
         paths::MANIFESTS
     ));
-    say(format!("[control-plane-check] Waiting for healthy control plane components. This can take up to {limit:?}"));
+    say(format!(
+        "[control-plane-check] Waiting for healthy control plane components. This can take up to {limit:?}"
+    ));
     let started = Instant::now();
     loop {
         match client.get("/readyz").await {
             Ok(_) => break,
             Err(error) if started.elapsed() > limit => {
-                bail!("failed while waiting for the control plane to start: kube-apiserver check failed at /readyz: {error}")
+                bail!(
+                    "failed while waiting for the control plane to start: kube-apiserver check failed at /readyz: {error}"
+                )
             }
             Err(_) => tokio::time::sleep(AGAIN).await,
         }

@@ -32,32 +32,49 @@ pub(super) async fn run(arguments: &Arguments, endpoint: Option<&str>) -> anyhow
     preflight::announce();
     preflight::Checks::join(&settings).finish(arguments, &settings.join)?;
     let limit = timeout(&settings.join, "discovery", Duration::from_mins(5))?;
-    let (cluster, token) = discover(&settings.join["discovery"], limit).await.context("error execution phase preflight")?;
+    let (cluster, token) = discover(&settings.join["discovery"], limit)
+        .await
+        .context("error execution phase preflight")?;
 
-    let bootstrap = Kubeconfig::new(cluster.server.clone(), cluster.authority.clone(), Identity::Token(token));
+    let bootstrap =
+        Kubeconfig::new(cluster.server.clone(), cluster.authority.clone(), Identity::Token(token));
     let client = Client::new(&bootstrap)?;
-    say("[preflight] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...");
-    let configuration = kubelet_configuration(&client).await.context("error execution phase preflight")?;
+    say(
+        "[preflight] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...",
+    );
+    let configuration =
+        kubelet_configuration(&client).await.context("error execution phase preflight")?;
     let registration = &settings.join["nodeRegistration"];
     let name = text(&registration["name"]);
     refuse_taken_name(&client, name).await.context("error execution phase kubelet-start")?;
 
-    paths::write(paths::BOOTSTRAP_CONF, &bootstrap.render("kubernetes", "tls-bootstrap-token-user"), 0o600)?;
+    paths::write(
+        paths::BOOTSTRAP_CONF,
+        &bootstrap.render("kubernetes", "tls-bootstrap-token-user"),
+        0o600,
+    )?;
     let authority = cluster.authority.unwrap_or_default();
     paths::write(&format!("{}/ca.crt", paths::PKI), &authority, 0o644)?;
-    manifests::kubelet(&configuration, registration).context("error execution phase kubelet-start")?;
+    manifests::kubelet(&configuration, registration)
+        .context("error execution phase kubelet-start")?;
     super::start_kubelet().await;
 
     let limit = timeout(&settings.join, "tlsBootstrap", Duration::from_mins(5))?;
-    say(format!("[kubelet-start] Waiting for the kubelet to perform the TLS Bootstrap. This can take up to {limit:?}"));
+    say(format!(
+        "[kubelet-start] Waiting for the kubelet to perform the TLS Bootstrap. This can take up to {limit:?}"
+    ));
     let started = Instant::now();
     while !paths::exists(paths::KUBELET_CONF) {
         if started.elapsed() > limit {
-            bail!("error execution phase kubelet-wait: timed out waiting for the condition: {} does not exist", paths::KUBELET_CONF);
+            bail!(
+                "error execution phase kubelet-wait: timed out waiting for the condition: {} does not exist",
+                paths::KUBELET_CONF
+            );
         }
         tokio::time::sleep(AGAIN / 5).await;
     }
-    std::fs::remove_file(paths::under_root(paths::BOOTSTRAP_CONF)).context("failed to remove the bootstrap kubeconfig")?;
+    std::fs::remove_file(paths::under_root(paths::BOOTSTRAP_CONF))
+        .context("failed to remove the bootstrap kubeconfig")?;
     annotate(name, registration).await;
     say(
         "\nThis node has joined the cluster:\n* Certificate signing request was sent to apiserver and a response was received.\n\
@@ -91,35 +108,56 @@ async fn discover(discovery: &Value, limit: Duration) -> anyhow::Result<(Kubecon
             _ => None,
         };
         let token = discovery["tlsBootstrapToken"].as_str().map(str::to_owned).or(own);
-        return Ok((config, token.context("discovery.tlsBootstrapToken: Required value: token is required")?));
+        return Ok((
+            config,
+            token.context("discovery.tlsBootstrapToken: Required value: token is required")?,
+        ));
     }
     let Some(given) = method["token"].as_str().filter(|token| !token.is_empty()) else {
         bail!("discovery: Invalid value: \"\": bootstrapToken or file must be set");
     };
     let Some((id, secret)) = token::parse(given) else {
-        bail!("discovery.bootstrapToken.token: Invalid value: \"{given}\": the bootstrap token is invalid");
+        bail!(
+            "discovery.bootstrapToken.token: Invalid value: \"{given}\": the bootstrap token is invalid"
+        );
     };
     let Some(endpoint) = method["apiServerEndpoint"].as_str() else {
-        bail!("discovery.bootstrapToken.apiServerEndpoint: Required value: APIServerEndpoint is not set");
+        bail!(
+            "discovery.bootstrapToken.apiServerEndpoint: Required value: APIServerEndpoint is not set"
+        );
     };
     let pins = array(&method["caCertHashes"]);
     if pins.is_empty() && method["unsafeSkipCAVerification"] != true {
-        bail!("discovery.bootstrapToken: Invalid value: \"\": using token-based discovery without caCertHashes can be unsafe. Set unsafeSkipCAVerification as true in your kubeadm config file or pass --discovery-token-unsafe-skip-ca-verification flag to continue");
+        bail!(
+            "discovery.bootstrapToken: Invalid value: \"\": using token-based discovery without caCertHashes can be unsafe. Set unsafeSkipCAVerification as true in your kubeadm config file or pass --discovery-token-unsafe-skip-ca-verification flag to continue"
+        );
     }
-    let cluster = from_cluster_info(endpoint, id, secret, pins, limit).await.context("couldn't validate the identity of the API Server")?;
-    let token = discovery["tlsBootstrapToken"].as_str().filter(|token| !token.is_empty()).unwrap_or(given);
+    let cluster = from_cluster_info(endpoint, id, secret, pins, limit)
+        .await
+        .context("couldn't validate the identity of the API Server")?;
+    let token =
+        discovery["tlsBootstrapToken"].as_str().filter(|token| !token.is_empty()).unwrap_or(given);
     Ok((cluster, token.to_owned()))
 }
 
 /// Reads cluster-info without trust, checks the token's signature and the pin, and reads it again with trust.
-async fn from_cluster_info(endpoint: &str, id: &str, secret: &str, pins: &[Value], limit: Duration) -> anyhow::Result<Kubeconfig> {
-    let insecure = Client::new(&Kubeconfig::new(format!("https://{endpoint}"), None, Identity::Anonymous))?;
+async fn from_cluster_info(
+    endpoint: &str,
+    id: &str,
+    secret: &str,
+    pins: &[Value],
+    limit: Duration,
+) -> anyhow::Result<Kubeconfig> {
+    let insecure =
+        Client::new(&Kubeconfig::new(format!("https://{endpoint}"), None, Identity::Anonymous))?;
     let started = Instant::now();
     let info = loop {
         // A token that the cluster does not know (yet) is waited for, as by the real one.
         let problem = match insecure.get(CLUSTER_INFO).await {
             Ok(info) if info["data"][format!("jws-kubeconfig-{id}")].is_string() => break info,
-            Ok(_) => format!("could not find a JWS signature in the cluster-info ConfigMap for token ID \"{id}\""),
+            Ok(_) => format!(
+                "could not find a JWS signature in the cluster-info ConfigMap for token ID \"{id}\""
+            ),
             Err(error) => format!("failed to request the cluster-info ConfigMap: {error}"),
         };
         if started.elapsed() > limit {
@@ -128,22 +166,40 @@ async fn from_cluster_info(endpoint: &str, id: &str, secret: &str, pins: &[Value
         tokio::time::sleep(AGAIN).await;
     };
     let content = text(&info["data"]["kubeconfig"]);
-    if info["data"][format!("jws-kubeconfig-{id}")] != api::detached_signature(content, id, secret) {
-        bail!("failed to verify JWS signature of received cluster info object, can't trust this API Server");
+    if info["data"][format!("jws-kubeconfig-{id}")] != api::detached_signature(content, id, secret)
+    {
+        bail!(
+            "failed to verify JWS signature of received cluster info object, can't trust this API Server"
+        );
     }
-    let cluster = Kubeconfig::parse(content, None).context("failed to parse the kubeconfig in the cluster-info ConfigMap")?;
-    let authority = cluster.authority.clone().context("the cluster-info ConfigMap has no certificate authority")?;
+    let cluster = Kubeconfig::parse(content, None)
+        .context("failed to parse the kubeconfig in the cluster-info ConfigMap")?;
+    let authority = cluster
+        .authority
+        .clone()
+        .context("the cluster-info ConfigMap has no certificate authority")?;
     if pins.is_empty() {
         return Ok(cluster);
     }
     let pin = pki::pin(&authority)?;
     if !pins.iter().any(|wanted| text(wanted).eq_ignore_ascii_case(&pin)) {
-        bail!("cluster CA found in cluster-info ConfigMap is invalid: none of the public keys \"{pin}\" are pinned");
+        bail!(
+            "cluster CA found in cluster-info ConfigMap is invalid: none of the public keys \"{pin}\" are pinned"
+        );
     }
-    let secure = Client::new(&Kubeconfig::new(format!("https://{endpoint}"), Some(authority), Identity::Anonymous))?;
-    let again = secure.get(CLUSTER_INFO).await.context("failed to request the cluster-info ConfigMap over a trusted connection")?;
+    let secure = Client::new(&Kubeconfig::new(
+        format!("https://{endpoint}"),
+        Some(authority),
+        Identity::Anonymous,
+    ))?;
+    let again = secure
+        .get(CLUSTER_INFO)
+        .await
+        .context("failed to request the cluster-info ConfigMap over a trusted connection")?;
     if text(&again["data"]["kubeconfig"]) != content {
-        bail!("the second kubeconfig from the cluster-info ConfigMap (using validated TLS) was different from the first");
+        bail!(
+            "the second kubeconfig from the cluster-info ConfigMap (using validated TLS) was different from the first"
+        );
     }
     Ok(cluster)
 }
@@ -156,7 +212,8 @@ async fn kubelet_configuration(client: &Client) -> anyhow::Result<Value> {
             .await
             .with_context(|| format!("unable to fetch the {map} ConfigMap"))?;
         if map == "kubelet-config" {
-            return yaml::document(text(&found["data"]["kubelet"])).context("the kubelet-config ConfigMap is not usable");
+            return yaml::document(text(&found["data"]["kubelet"]))
+                .context("the kubelet-config ConfigMap is not usable");
         }
     }
     bail!("the cluster has no kubelet-config ConfigMap")
@@ -168,9 +225,13 @@ async fn refuse_taken_name(client: &Client, name: &str) -> anyhow::Result<()> {
         Err(error) if error.is(404) => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot get Node \"{name}\"")),
         Ok(node) => {
-            let ready = array(&node["status"]["conditions"]).iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
+            let ready = array(&node["status"]["conditions"])
+                .iter()
+                .any(|one| one["type"] == "Ready" && one["status"] == "True");
             if ready {
-                bail!("a Node with name \"{name}\" and status \"Ready\" already exists in the cluster. You must delete the existing Node or change the name of this new joining Node");
+                bail!(
+                    "a Node with name \"{name}\" and status \"Ready\" already exists in the cluster. You must delete the existing Node or change the name of this new joining Node"
+                );
             }
             Ok(())
         }

@@ -6,7 +6,8 @@ use super::config::{Settings, array, text};
 use crate::kube::{paths, say, yaml};
 
 /// The static pods, kube-apiserver first; etcd's manifest is written before it.
-pub(super) const COMPONENTS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"];
+pub(super) const COMPONENTS: [&str; 4] =
+    ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"];
 
 /// Writes the manifests, with the flags by which the stand-in kubelet serves the API.
 pub(super) fn write(settings: &Settings) -> anyhow::Result<()> {
@@ -41,14 +42,26 @@ pub(super) fn write(settings: &Settings) -> anyhow::Result<()> {
     if let Some(subnet) = networking["podSubnet"].as_str() {
         manager.push(format!("--cluster-cidr={subnet}"));
     }
-    let scheduler = vec!["--bind-address=127.0.0.1".to_owned(), format!("--kubeconfig={}", conf("scheduler"))];
-    let etcd = vec![format!("--advertise-client-urls=https://{address}:2379"), format!("--data-dir={}", paths::ETCD)];
-    let image = |name: &str| format!("{}/{name}:v{}", text(&settings.cluster["imageRepository"]), settings.version());
-    let etcd_image = images(settings).into_iter().find(|image| image.contains("/etcd:")).unwrap_or_default();
+    let scheduler =
+        vec!["--bind-address=127.0.0.1".to_owned(), format!("--kubeconfig={}", conf("scheduler"))];
+    let etcd = vec![
+        format!("--advertise-client-urls=https://{address}:2379"),
+        format!("--data-dir={}", paths::ETCD),
+    ];
+    let image = |name: &str| {
+        format!("{}/{name}:v{}", text(&settings.cluster["imageRepository"]), settings.version())
+    };
+    let etcd_image =
+        images(settings).into_iter().find(|image| image.contains("/etcd:")).unwrap_or_default();
     // The API server's comes last: the stand-in kubelet takes it as the sign that all are there.
     let parts: [(&str, String, Vec<String>, &Value); 4] = [
         ("etcd", etcd_image, etcd, &settings.cluster["etcd"]["local"]),
-        ("kube-controller-manager", image("kube-controller-manager"), manager, &settings.cluster["controllerManager"]),
+        (
+            "kube-controller-manager",
+            image("kube-controller-manager"),
+            manager,
+            &settings.cluster["controllerManager"],
+        ),
         ("kube-scheduler", image("kube-scheduler"), scheduler, &settings.cluster["scheduler"]),
         ("kube-apiserver", image("kube-apiserver"), server, &settings.cluster["apiServer"]),
     ];
@@ -81,8 +94,12 @@ fn pod(name: &str, image: &str, mut flags: Vec<String>, section: &Value) -> Valu
 
 /// Writes the kubelet's configuration and flags.
 pub(super) fn kubelet(configuration: &Value, registration: &Value) -> anyhow::Result<()> {
-    say(format!("[kubelet-start] Writing kubelet environment file with flags to file \"{}\"", paths::KUBELET_FLAGS));
-    let mut flags = vec![format!("--container-runtime-endpoint={}", text(&registration["criSocket"]))];
+    say(format!(
+        "[kubelet-start] Writing kubelet environment file with flags to file \"{}\"",
+        paths::KUBELET_FLAGS
+    ));
+    let mut flags =
+        vec![format!("--container-runtime-endpoint={}", text(&registration["criSocket"]))];
     // Without its own name and no flag, the kubelet would take the machine's.
     let name = text(&registration["name"]);
     if name != paths::hostname() {
@@ -91,8 +108,15 @@ pub(super) fn kubelet(configuration: &Value, registration: &Value) -> anyhow::Re
     for extra in array(&registration["kubeletExtraArgs"]) {
         flags.push(format!("--{}={}", text(&extra["name"]), text(&extra["value"])));
     }
-    paths::write(paths::KUBELET_FLAGS, &format!("KUBELET_KUBEADM_ARGS=\"{}\"\n", flags.join(" ")), 0o644)?;
-    say(format!("[kubelet-start] Writing kubelet configuration to file \"{}\"", paths::KUBELET_CONFIG));
+    paths::write(
+        paths::KUBELET_FLAGS,
+        &format!("KUBELET_KUBEADM_ARGS=\"{}\"\n", flags.join(" ")),
+        0o644,
+    )?;
+    say(format!(
+        "[kubelet-start] Writing kubelet configuration to file \"{}\"",
+        paths::KUBELET_CONFIG
+    ));
     paths::write(paths::KUBELET_CONFIG, &yaml::render(configuration), 0o644)
 }
 
@@ -100,9 +124,10 @@ pub(super) fn kubelet(configuration: &Value, registration: &Value) -> anyhow::Re
 pub(super) fn images(settings: &Settings) -> Vec<String> {
     let repository = text(&settings.cluster["imageRepository"]);
     let version = settings.version();
-    let mut images: Vec<String> = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"]
-        .map(|name| format!("{repository}/{name}:v{version}"))
-        .to_vec();
+    let mut images: Vec<String> =
+        ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"]
+            .map(|name| format!("{repository}/{name}:v{version}"))
+            .to_vec();
     // CoreDNS moves below a folder of its own in the default registry.
     let minor: u16 = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(36);
     let (dns, pause, etcd) = match minor {
@@ -111,6 +136,10 @@ pub(super) fn images(settings: &Settings) -> Vec<String> {
         _ => ("v1.14.3", "3.10.2", "3.7.0-0"),
     };
     let folder = if repository == "registry.k8s.io" { "/coredns" } else { "" };
-    images.extend([format!("{repository}{folder}/coredns:{dns}"), format!("{repository}/pause:{pause}"), format!("{repository}/etcd:{etcd}")]);
+    images.extend([
+        format!("{repository}{folder}/coredns:{dns}"),
+        format!("{repository}/pause:{pause}"),
+        format!("{repository}/etcd:{etcd}"),
+    ]);
     images
 }

@@ -27,15 +27,53 @@ use super::{
 
 const KNOWN: Known = Known {
     valued: &[
-        "config", "output", "ttl", "token", "token-ttl", "discovery-token", "discovery-token-ca-cert-hash", "discovery-file",
-        "tls-bootstrap-token", "ignore-preflight-errors", "skip-phases", "node-name", "cri-socket", "pod-network-cidr", "service-cidr",
-        "service-dns-domain", "apiserver-advertise-address", "apiserver-bind-port", "apiserver-cert-extra-sans", "control-plane-endpoint",
-        "kubernetes-version", "image-repository", "certificate-key", "patches", "description", "groups", "usages", "kubeconfig",
-        "client-name", "org", "validity-period", "cert-dir", "apiserver", "rootfs", "feature-gates",
+        "config",
+        "output",
+        "ttl",
+        "token",
+        "token-ttl",
+        "discovery-token",
+        "discovery-token-ca-cert-hash",
+        "discovery-file",
+        "tls-bootstrap-token",
+        "ignore-preflight-errors",
+        "skip-phases",
+        "node-name",
+        "cri-socket",
+        "pod-network-cidr",
+        "service-cidr",
+        "service-dns-domain",
+        "apiserver-advertise-address",
+        "apiserver-bind-port",
+        "apiserver-cert-extra-sans",
+        "control-plane-endpoint",
+        "kubernetes-version",
+        "image-repository",
+        "certificate-key",
+        "patches",
+        "description",
+        "groups",
+        "usages",
+        "kubeconfig",
+        "client-name",
+        "org",
+        "validity-period",
+        "cert-dir",
+        "apiserver",
+        "rootfs",
+        "feature-gates",
     ],
     switches: &[
-        "print-join-command", "force", "upload-certs", "skip-token-print", "skip-certificate-key-print", "dry-run",
-        "discovery-token-unsafe-skip-ca-verification", "control-plane", "allow-missing-template-keys", "cleanup-tmp-dir",
+        "print-join-command",
+        "force",
+        "upload-certs",
+        "skip-token-print",
+        "skip-certificate-key-print",
+        "dry-run",
+        "discovery-token-unsafe-skip-ca-verification",
+        "control-plane",
+        "allow-missing-template-keys",
+        "cleanup-tmp-dir",
     ],
 };
 
@@ -59,7 +97,9 @@ pub(super) async fn run(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
     match dispatch(arguments).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
-            say_error(format!("error: {error:#}\nTo see the stack trace of this error execute with --v=5 or higher"));
+            say_error(format!(
+                "error: {error:#}\nTo see the stack trace of this error execute with --v=5 or higher"
+            ));
             // The real one's codes: 3 for a configuration that is read and found wrong, 1 for everything else.
             Ok(if error.is::<config::Invalid>() { ExitCode::from(3) } else { ExitCode::FAILURE })
         }
@@ -88,8 +128,14 @@ async fn dispatch(arguments: Vec<String>) -> anyhow::Result<()> {
         ["kubeconfig", "user"] => queries::kubeconfig_user(&arguments),
         ["config", "images", action @ ("list" | "pull")] => queries::images(&arguments, action),
         ["config", "validate"] => config::Settings::load(&arguments).map(|_| ()),
-        ["certs", "check-expiration"] => queries::check_expiration(&arguments),
-        other => bail!("unknown command \"{}\" for \"kubeadm\" (the stand-in does not know it)", other.join(" ")),
+        ["certs", "check-expiration"] => {
+            queries::check_expiration(&arguments);
+            Ok(())
+        }
+        other => bail!(
+            "unknown command \"{}\" for \"kubeadm\" (the stand-in does not know it)",
+            other.join(" ")
+        ),
     }
 }
 
@@ -127,7 +173,11 @@ async fn systemctl(arguments: &[&str]) -> anyhow::Result<()> {
         .await
         .context("failed to run systemctl")?;
     if !output.status.success() {
-        bail!("systemctl {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "systemctl {} failed: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(())
 }
@@ -140,6 +190,8 @@ async fn start_kubelet() {
         systemctl(&["restart", "kubelet"]).await
     };
     if let Err(error) = started.await {
-        say_error(format!("[kubelet-start] WARNING: unable to start the kubelet service: {error:#}"));
+        say_error(format!(
+            "[kubelet-start] WARNING: unable to start the kubelet service: {error:#}"
+        ));
     }
 }

@@ -35,28 +35,43 @@ impl Checks {
         if std::env::var_os("STANDIN_ROOT").is_none() {
             let forwarding = "/proc/sys/net/ipv4/ip_forward";
             if std::fs::read_to_string(forwarding).is_ok_and(|content| content.trim() != "1") {
-                self.error("FileContent--proc-sys-net-ipv4-ip_forward", format!("{forwarding} contents are not set to 1"));
+                self.error(
+                    "FileContent--proc-sys-net-ipv4-ip_forward",
+                    format!("{forwarding} contents are not set to 1"),
+                );
             }
-            if std::fs::read_to_string("/proc/swaps").is_ok_and(|content| content.lines().count() > 1) {
+            if std::fs::read_to_string("/proc/swaps")
+                .is_ok_and(|content| content.lines().count() > 1)
+            {
                 self.warning("Swap", "swap is supported for cgroup v2 only. The kubelet must be properly configured to use swap");
             }
         }
         let hosts = paths::read("/etc/hosts").unwrap_or_default();
         let name = paths::hostname();
-        if !hosts.lines().any(|line| line.split_whitespace().skip(1).any(|host| host.eq_ignore_ascii_case(&name))) {
+        if !hosts.lines().any(|line| {
+            line.split_whitespace().skip(1).any(|host| host.eq_ignore_ascii_case(&name))
+        }) {
             self.warning("Hostname", format!("hostname \"{name}\" could not be reached"));
         }
     }
 
     pub(super) fn file_absent(&mut self, path: &str) {
         if paths::exists(path) {
-            self.error(&format!("FileAvailable-{}", path.replace('/', "-")), format!("{path} already exists"));
+            self.error(
+                &format!("FileAvailable-{}", path.replace('/', "-")),
+                format!("{path} already exists"),
+            );
         }
     }
 
     fn folder_empty(&mut self, path: &str) {
-        if std::fs::read_dir(paths::under_root(path)).is_ok_and(|mut entries| entries.next().is_some()) {
-            self.error(&format!("DirAvailable-{}", path.replace('/', "-")), format!("{path} is not empty"));
+        if std::fs::read_dir(paths::under_root(path))
+            .is_ok_and(|mut entries| entries.next().is_some())
+        {
+            self.error(
+                &format!("DirAvailable-{}", path.replace('/', "-")),
+                format!("{path} is not empty"),
+            );
         }
     }
 
@@ -69,18 +84,26 @@ impl Checks {
 
     /// The control plane may be one minor older than kubeadm, and no kubelet may be newer than the control plane.
     fn versions(&mut self, wanted: &str) {
-        let minor = |version: &str| version.split('.').nth(1).and_then(|minor| minor.parse::<u16>().ok()).unwrap_or(0);
+        let minor = |version: &str| {
+            version.split('.').nth(1).and_then(|minor| minor.parse::<u16>().ok()).unwrap_or(0)
+        };
         let (kubeadm, kubelet) = (paths::version_of("kubeadm"), paths::version_of("kubelet"));
         let oldest = minor(&kubeadm).saturating_sub(1);
         if minor(wanted) < oldest {
-            let message = format!("this version of kubeadm only supports deploying clusters with the control plane version >= 1.{oldest}.0. Current version: v{wanted}");
+            let message = format!(
+                "this version of kubeadm only supports deploying clusters with the control plane version >= 1.{oldest}.0. Current version: v{wanted}"
+            );
             self.error("KubernetesVersion", message);
         } else if minor(wanted) > minor(&kubeadm) {
-            let message = format!("Kubernetes version is greater than kubeadm version. Please consider to upgrade kubeadm. Kubernetes version: {wanted}. Kubeadm version: {kubeadm}");
+            let message = format!(
+                "Kubernetes version is greater than kubeadm version. Please consider to upgrade kubeadm. Kubernetes version: {wanted}. Kubeadm version: {kubeadm}"
+            );
             self.error("KubernetesVersion", message);
         }
         if minor(&kubelet) > minor(wanted) {
-            let message = format!("the kubelet version is higher than the control plane version. This is not a supported version skew and may lead to a malfunctional cluster. Kubelet version: \"{kubelet}\" Control plane version: \"{wanted}\"");
+            let message = format!(
+                "the kubelet version is higher than the control plane version. This is not a supported version skew and may lead to a malfunctional cluster. Kubelet version: \"{kubelet}\" Control plane version: \"{wanted}\""
+            );
             self.error("KubeletVersion", message);
         }
     }
@@ -108,19 +131,30 @@ impl Checks {
     }
 
     /// Prints the warnings and fails with the errors that are not to be ignored.
-    pub(super) fn finish(mut self, arguments: &Arguments, document: &serde_json::Value) -> anyhow::Result<()> {
+    pub(super) fn finish(
+        mut self,
+        arguments: &Arguments,
+        document: &serde_json::Value,
+    ) -> anyhow::Result<()> {
         let mut ignored = arguments.list("ignore-preflight-errors");
-        let configured = super::config::array(&document["nodeRegistration"]["ignorePreflightErrors"]);
+        let configured =
+            super::config::array(&document["nodeRegistration"]["ignorePreflightErrors"]);
         ignored.extend(configured.iter().map(|name| text(name).to_owned()));
-        let is_ignored = |name: &str| ignored.iter().any(|ignored| ignored.eq_ignore_ascii_case("all") || ignored.eq_ignore_ascii_case(name));
-        let (warnings, errors): (Vec<_>, Vec<_>) = self.errors.drain(..).partition(|(name, _)| is_ignored(name));
+        let is_ignored = |name: &str| {
+            ignored.iter().any(|ignored| {
+                ignored.eq_ignore_ascii_case("all") || ignored.eq_ignore_ascii_case(name)
+            })
+        };
+        let (warnings, errors): (Vec<_>, Vec<_>) =
+            self.errors.drain(..).partition(|(name, _)| is_ignored(name));
         for (name, message) in self.warnings.iter().chain(&warnings) {
             say_error(format!("\t[WARNING {name}]: {message}"));
         }
         if errors.is_empty() {
             return Ok(());
         }
-        let lines: Vec<String> = errors.iter().map(|(name, message)| format!("\t[ERROR {name}]: {message}\n")).collect();
+        let lines: Vec<String> =
+            errors.iter().map(|(name, message)| format!("\t[ERROR {name}]: {message}\n")).collect();
         bail!(
             "error execution phase preflight: [preflight] Some fatal errors occurred:\n{}[preflight] If you know what you are doing, you \
              can make a check non-fatal with `--ignore-preflight-errors=...`",

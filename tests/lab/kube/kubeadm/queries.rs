@@ -23,7 +23,9 @@ pub(super) fn version(arguments: &Arguments) -> anyhow::Result<()> {
         Some("short") => say(version),
         Some("json") => say(format!("{info:#}")),
         Some("yaml") => say(yaml::render(&info).trim_end()),
-        None => say(format!("kubeadm version: &version.Info{{Major:{major:?}, Minor:{minor:?}, GitVersion:\"{version}\"}}")),
+        None => say(format!(
+            "kubeadm version: &version.Info{{Major:{major:?}, Minor:{minor:?}, GitVersion:\"{version}\"}}"
+        )),
         Some(other) => bail!("invalid output format: {other}"),
     }
     Ok(())
@@ -33,9 +35,16 @@ pub(super) fn images(arguments: &Arguments, action: &str) -> anyhow::Result<()> 
     let settings = Settings::load(arguments)?;
     let images = manifests::images(&settings);
     match (action, arguments.value("output")) {
-        ("pull", _) => images.iter().for_each(|image| say(format!("[config/images] Pulled {image}"))),
+        ("pull", _) => {
+            for image in &images {
+                say(format!("[config/images] Pulled {image}"));
+            }
+        }
         (_, Some("json")) => {
-            say(format!("{:#}", json!({"kind": "Images", "apiVersion": "output.kubeadm.k8s.io/v1alpha3", "images": images})));
+            say(format!(
+                "{:#}",
+                json!({"kind": "Images", "apiVersion": "output.kubeadm.k8s.io/v1alpha3", "images": images})
+            ));
         }
         _ => images.iter().for_each(say),
     }
@@ -44,7 +53,9 @@ pub(super) fn images(arguments: &Arguments, action: &str) -> anyhow::Result<()> 
 
 /// A kubeconfig with a certificate of its own, signed by this control plane's authority.
 pub(super) fn kubeconfig_user(arguments: &Arguments) -> anyhow::Result<()> {
-    let Some(user) = arguments.value("client-name") else { bail!("required flag(s) \"client-name\" not set") };
+    let Some(user) = arguments.value("client-name") else {
+        bail!("required flag(s) \"client-name\" not set")
+    };
     let lifetime = match arguments.value("validity-period") {
         Some(period) => arguments::duration(period)?,
         None => pki::LEAF,
@@ -52,18 +63,20 @@ pub(super) fn kubeconfig_user(arguments: &Arguments) -> anyhow::Result<()> {
     let ca = certificates::read("ca")?;
     let (server, cluster) = if arguments.value("config").is_some() {
         let settings = Settings::load(arguments)?;
-        (format!("https://{}", settings.endpoint()), text(&settings.cluster["clusterName"]).to_owned())
+        (
+            format!("https://{}", settings.endpoint()),
+            text(&settings.cluster["clusterName"]).to_owned(),
+        )
     } else {
         (Kubeconfig::of_machine(paths::ADMIN_CONF)?.server, "kubernetes".to_owned())
     };
-    let identity = match arguments.value("token") {
-        Some(token) => Identity::Token(token.to_owned()),
-        None => {
-            let groups = arguments.list("org");
-            let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-            let subject = pki::Subject { common_name: user, organizations: &groups };
-            Identity::Certificate(pki::leaf(&ca, &subject, pki::Usage::Client, &[], lifetime)?)
-        }
+    let identity = if let Some(token) = arguments.value("token") {
+        Identity::Token(token.to_owned())
+    } else {
+        let groups = arguments.list("org");
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+        let subject = pki::Subject { common_name: user, organizations: &groups };
+        Identity::Certificate(pki::leaf(&ca, &subject, pki::Usage::Client, &[], lifetime)?)
     };
     say(Kubeconfig::new(server, Some(ca.certificate), identity).render(&cluster, user).trim_end());
     Ok(())
@@ -84,11 +97,13 @@ const CERTIFICATES: [(&str, &str, &str); 11] = [
     ("super-admin.conf", "", "ca"),
 ];
 
-pub(super) fn check_expiration(arguments: &Arguments) -> anyhow::Result<()> {
+pub(super) fn check_expiration(arguments: &Arguments) {
     let mut leaves = Vec::new();
     for (name, file, authority) in CERTIFICATES {
         let certificate = if file.is_empty() {
-            match Kubeconfig::of_machine(&format!("{}/{name}", paths::KUBERNETES)).map(|config| config.identity) {
+            match Kubeconfig::of_machine(&format!("{}/{name}", paths::KUBERNETES))
+                .map(|config| config.identity)
+            {
                 Ok(Identity::Certificate(pair)) => Some(pair.certificate),
                 _ => None,
             }
@@ -100,7 +115,13 @@ pub(super) fn check_expiration(arguments: &Arguments) -> anyhow::Result<()> {
     let authorities = [("ca", "ca"), ("etcd-ca", "etcd/ca"), ("front-proxy-ca", "front-proxy-ca")];
     let authorities: Vec<Value> = authorities
         .iter()
-        .map(|(name, file)| expiration(name, paths::read(&format!("{}/{file}.crt", paths::PKI)).ok().as_deref(), None))
+        .map(|(name, file)| {
+            expiration(
+                name,
+                paths::read(&format!("{}/{file}.crt", paths::PKI)).ok().as_deref(),
+                None,
+            )
+        })
         .collect();
     if arguments.value("output") == Some("json") {
         let info = json!({
@@ -108,19 +129,22 @@ pub(super) fn check_expiration(arguments: &Arguments) -> anyhow::Result<()> {
             "certificates": leaves, "certificateAuthorities": authorities,
         });
         say(format!("{info:#}"));
-        return Ok(());
+        return;
     }
     for (heading, list) in [("CERTIFICATE", &leaves), ("CERTIFICATE AUTHORITY", &authorities)] {
         say(format!("{heading:<27}{:<25}RESIDUAL TIME", "EXPIRES"));
         for entry in list {
             let missing = entry["missing"] == true;
             let expires = if missing { "!MISSING!" } else { text(&entry["expirationDate"]) };
-            let left = if missing { String::new() } else { format!("{}d", pki::days(entry["residualTime"].as_i64().unwrap_or(0))) };
+            let left = if missing {
+                String::new()
+            } else {
+                format!("{}d", pki::days(entry["residualTime"].as_i64().unwrap_or(0)))
+            };
             say(format!("{:<27}{expires:<25}{left}", text(&entry["name"])));
         }
         say("");
     }
-    Ok(())
 }
 
 fn expiration(name: &str, certificate: Option<&str>, authority: Option<&str>) -> Value {
@@ -131,7 +155,10 @@ fn expiration(name: &str, certificate: Option<&str>, authority: Option<&str>) ->
     }
     if let Some(expires) = expires {
         entry["residualTime"] = (expires - jiff::Timestamp::now().as_second()).max(0).into();
-        entry["expirationDate"] = jiff::Timestamp::from_second(expires).map(|time| time.to_string()).unwrap_or_default().into();
+        entry["expirationDate"] = jiff::Timestamp::from_second(expires)
+            .map(|time| time.to_string())
+            .unwrap_or_default()
+            .into();
     }
     entry
 }

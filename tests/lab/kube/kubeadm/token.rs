@@ -19,7 +19,9 @@ const DEFAULT_TTL: &str = "24h0m0s";
 /// Splits `[a-z0-9]{6}.[a-z0-9]{16}`.
 pub(super) fn parse(token: &str) -> Option<(&str, &str)> {
     let (id, secret) = token.split_once('.')?;
-    let valid = |part: &str, length| part.len() == length && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let valid = |part: &str, length| {
+        part.len() == length && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
     (valid(id, 6) && valid(secret, 16)).then_some((id, secret))
 }
 
@@ -32,12 +34,21 @@ pub(super) fn secret(token: &str, ttl: Option<&str>, description: &str) -> anyho
     secret_of(token, ttl, description, GROUP, &["authentication".to_owned(), "signing".to_owned()])
 }
 
-fn secret_of(token: &str, ttl: Option<&str>, description: &str, groups: &str, usages: &[String]) -> anyhow::Result<Value> {
+fn secret_of(
+    token: &str,
+    ttl: Option<&str>,
+    description: &str,
+    groups: &str,
+    usages: &[String],
+) -> anyhow::Result<Value> {
     let Some((id, secret)) = parse(token) else {
-        bail!("the bootstrap token \"{token}\" was not of the form \"\\A([a-z0-9]{{6}})\\.([a-z0-9]{{16}})\\z\"");
+        bail!(
+            "the bootstrap token \"{token}\" was not of the form \"\\A([a-z0-9]{{6}})\\.([a-z0-9]{{16}})\\z\""
+        );
     };
     let ttl = arguments::duration(ttl.unwrap_or(DEFAULT_TTL))?;
-    let until = jiff::Timestamp::now() + jiff::SignedDuration::try_from(ttl).context("the token's lifetime is too long")?;
+    let until = jiff::Timestamp::now()
+        + jiff::SignedDuration::try_from(ttl).context("the token's lifetime is too long")?;
     let expiration = (!ttl.is_zero()).then(|| until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     Ok(api::token_secret(id, secret, expiration.as_deref(), description, groups, usages))
 }
@@ -48,12 +59,17 @@ pub(super) async fn create(arguments: &Arguments, token: Option<&str>) -> anyhow
         let given = arguments.list(flag);
         if given.is_empty() { default.iter().map(|&part| part.to_owned()).collect() } else { given }
     };
-    let (usages, groups) = (list("usages", &["signing", "authentication"]), list("groups", &[GROUP]));
+    let (usages, groups) =
+        (list("usages", &["signing", "authentication"]), list("groups", &[GROUP]));
     let description = arguments.value("description").unwrap_or_default();
-    let secret = secret_of(&token, arguments.value("ttl"), description, &groups.join(","), &usages)?;
+    let secret =
+        secret_of(&token, arguments.value("ttl"), description, &groups.join(","), &usages)?;
     let client = super::admin_client(arguments)?;
     match client.post(SECRETS, &secret).await {
-        Err(error) if error.is(409) => bail!("a token with id \"{}\" already exists", token.split('.').next().unwrap_or_default()),
+        Err(error) if error.is(409) => bail!(
+            "a token with id \"{}\" already exists",
+            token.split('.').next().unwrap_or_default()
+        ),
         other => other?,
     };
     if arguments.is_set("print-join-command") {
@@ -67,13 +83,17 @@ pub(super) async fn create(arguments: &Arguments, token: Option<&str>) -> anyhow
 /// The command that joins a worker, from what the cluster says about itself.
 async fn join_command(client: &Client, token: &str) -> anyhow::Result<String> {
     let info = client.get("/api/v1/namespaces/kube-public/configmaps/cluster-info").await?;
-    let config = Kubeconfig::parse(text(&info["data"]["kubeconfig"]), None).context("the cluster-info ConfigMap is not usable")?;
+    let config = Kubeconfig::parse(text(&info["data"]["kubeconfig"]), None)
+        .context("the cluster-info ConfigMap is not usable")?;
     let authority = match config.authority {
         Some(authority) => authority,
         None => paths::read(&format!("{}/ca.crt", paths::PKI))?,
     };
     let server = config.server.trim_start_matches("https://").to_owned();
-    Ok(format!("kubeadm join {server} --token {token} --discovery-token-ca-cert-hash {} ", pki::pin(&authority)?))
+    Ok(format!(
+        "kubeadm join {server} --token {token} --discovery-token-ca-cert-hash {} ",
+        pki::pin(&authority)?
+    ))
 }
 
 struct Listed {
@@ -85,10 +105,14 @@ struct Listed {
 }
 
 async fn tokens(client: &Client) -> anyhow::Result<Vec<Listed>> {
-    let secrets = client.get(&format!("{SECRETS}?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken")).await?;
+    let secrets = client
+        .get(&format!("{SECRETS}?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken"))
+        .await?;
     let tokens = array(&secrets["items"]).iter().map(|secret| {
         let field = |name: &str| api::secret_field(secret, name).unwrap_or_default();
-        let usages = ["authentication", "signing"].into_iter().filter(|usage| field(&format!("usage-bootstrap-{usage}")) == "true");
+        let usages = ["authentication", "signing"]
+            .into_iter()
+            .filter(|usage| field(&format!("usage-bootstrap-{usage}")) == "true");
         Listed {
             token: format!("{}.{}", field("token-id"), field("token-secret")),
             expires: Some(field("expiration")).filter(|expiration| !expiration.is_empty()),
@@ -113,16 +137,33 @@ pub(super) async fn list(arguments: &Arguments) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let mut rows = vec!["TOKEN TTL EXPIRES USAGES DESCRIPTION EXTRA GROUPS".replacen("EXTRA GROUPS", "EXTRA\u{a0}GROUPS", 1)];
+    let mut rows = vec!["TOKEN TTL EXPIRES USAGES DESCRIPTION EXTRA GROUPS".replacen(
+        "EXTRA GROUPS",
+        "EXTRA\u{a0}GROUPS",
+        1,
+    )];
     for token in tokens {
-        let left = token.expires.as_deref().and_then(|expires| expires.parse::<jiff::Timestamp>().ok());
+        let left =
+            token.expires.as_deref().and_then(|expires| expires.parse::<jiff::Timestamp>().ok());
         let left = left.map_or("<forever>".to_owned(), |expires| {
             let minutes = (expires.as_second() - jiff::Timestamp::now().as_second()).max(0) / 60;
             if minutes >= 180 { format!("{}h", minutes / 60) } else { format!("{minutes}m") }
         });
-        let or_none = |text: String| if text.is_empty() { "<none>".to_owned() } else { text.replace(' ', "\u{a0}") };
+        let or_none = |text: String| {
+            if text.is_empty() { "<none>".to_owned() } else { text.replace(' ', "\u{a0}") }
+        };
         let expires = token.expires.unwrap_or_else(|| "<never>".to_owned());
-        rows.push([token.token, left, expires, token.usages, or_none(token.description), or_none(token.groups)].join(" "));
+        rows.push(
+            [
+                token.token,
+                left,
+                expires,
+                token.usages,
+                or_none(token.description),
+                or_none(token.groups),
+            ]
+            .join(" "),
+        );
     }
     let rows: Vec<Vec<&str>> = rows.iter().map(|row| row.split(' ').collect()).collect();
     say(crate::kube::kubectl::columns(&rows).replace('\u{a0}', " "));
@@ -131,13 +172,17 @@ pub(super) async fn list(arguments: &Arguments) -> anyhow::Result<()> {
 
 pub(super) async fn delete(arguments: &Arguments, tokens: &[&str]) -> anyhow::Result<()> {
     if tokens.is_empty() {
-        bail!("missing argument; 'token delete' is missing token of form \"[a-z0-9]{{6}}\" or \"[a-z0-9]{{6}}.[a-z0-9]{{16}}\"");
+        bail!(
+            "missing argument; 'token delete' is missing token of form \"[a-z0-9]{{6}}\" or \"[a-z0-9]{{6}}.[a-z0-9]{{16}}\""
+        );
     }
     let client = super::admin_client(arguments)?;
     for token in tokens {
         let id = token.split('.').next().unwrap_or_default();
         if id.len() != 6 || (token.contains('.') && parse(token).is_none()) {
-            bail!("given token didn't match pattern \"[a-z0-9]{{6}}\" or \"[a-z0-9]{{6}}.[a-z0-9]{{16}}\"");
+            bail!(
+                "given token didn't match pattern \"[a-z0-9]{{6}}\" or \"[a-z0-9]{{6}}.[a-z0-9]{{16}}\""
+            );
         }
         client
             .delete(&format!("{SECRETS}/bootstrap-token-{id}"))

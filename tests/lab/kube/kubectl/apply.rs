@@ -25,18 +25,30 @@ fn objects(session: &Session) -> anyhow::Result<Vec<Value>> {
             std::io::stdin().lock().read_to_string(&mut text)?;
             texts.push(text);
         } else if std::path::Path::new(file).is_dir() {
-            let mut names: Vec<_> = std::fs::read_dir(file)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            let mut names: Vec<_> =
+                std::fs::read_dir(file)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
             names.sort();
-            for name in names.iter().filter(|name| name.extension().is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json")) {
+            for name in names.iter().filter(|name| {
+                name.extension().is_some_and(|extension| {
+                    extension == "yaml" || extension == "yml" || extension == "json"
+                })
+            }) {
                 texts.push(std::fs::read_to_string(name)?);
             }
         } else {
-            texts.push(std::fs::read_to_string(file).map_err(|_| anyhow::anyhow!("the path \"{file}\" does not exist"))?);
+            texts.push(
+                std::fs::read_to_string(file)
+                    .map_err(|_| anyhow::anyhow!("the path \"{file}\" does not exist"))?,
+            );
         }
         for text in texts {
-            for document in yaml::documents(&text).with_context(|| format!("error parsing {file}"))? {
+            for document in
+                yaml::documents(&text).with_context(|| format!("error parsing {file}"))?
+            {
                 match document["items"].as_array() {
-                    Some(items) if document["kind"] == "List" => objects.extend(items.iter().cloned()),
+                    Some(items) if document["kind"] == "List" => {
+                        objects.extend(items.iter().cloned());
+                    }
                     _ => objects.push(document),
                 }
             }
@@ -60,7 +72,8 @@ pub(super) async fn apply(session: &Session) -> anyhow::Result<ExitCode> {
         let mut desired = object.clone();
         // What this file said last time; fields that it no longer says are removed.
         let last = format!("{object}\n");
-        desired["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] = last.into();
+        desired["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] =
+            last.into();
         let path = format!("{collection}/{}", name(&object));
         let result = match session.client.get(&path).await {
             Err(error) if error.is(404) => {
@@ -70,11 +83,18 @@ pub(super) async fn apply(session: &Session) -> anyhow::Result<ExitCode> {
             Err(error) => return Err(error.into()),
             Ok(current) => {
                 let annotation = &current["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"];
-                let before: Value = annotation.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+                let before: Value = annotation
+                    .as_str()
+                    .and_then(|text| serde_json::from_str(text).ok())
+                    .unwrap_or_default();
                 let mut patch = desired;
                 remove_dropped(&before, &object, &mut patch);
-                let after = session.client.call(Method::PATCH, &path, "application/json", Some((STRATEGIC, &patch))).await?;
-                let same = current["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"];
+                let after = session
+                    .client
+                    .call(Method::PATCH, &path, "application/json", Some((STRATEGIC, &patch)))
+                    .await?;
+                let same =
+                    current["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"];
                 if same { "unchanged" } else { "configured" }
             }
         };
@@ -88,7 +108,9 @@ fn remove_dropped(before: &Value, now: &Value, patch: &mut Value) {
     for (key, old) in before.as_object().into_iter().flatten() {
         match now.get(key) {
             None => patch[key] = Value::Null,
-            Some(new) if new.is_object() && old.is_object() => remove_dropped(old, new, &mut patch[key]),
+            Some(new) if new.is_object() && old.is_object() => {
+                remove_dropped(old, new, &mut patch[key]);
+            }
             Some(_) => {}
         }
     }
@@ -97,7 +119,11 @@ fn remove_dropped(before: &Value, now: &Value, patch: &mut Value) {
 pub(super) async fn create(session: &Session, words: &[&str]) -> anyhow::Result<ExitCode> {
     let literals = || -> serde_json::Map<String, Value> {
         let pairs = session.arguments.list("from-literal");
-        pairs.iter().filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.into())).collect()
+        pairs
+            .iter()
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(key, value)| (key.to_owned(), value.into()))
+            .collect()
     };
     let simple = |kind: &str, name: &str| json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}});
     let made = match words {
@@ -114,11 +140,14 @@ pub(super) async fn create(session: &Session, words: &[&str]) -> anyhow::Result<
             object["stringData"] = literals().into();
             vec![object]
         }
-        other => bail!("the stand-in cannot create \"{}\": give it a file with -f", other.join(" ")),
+        other => {
+            bail!("the stand-in cannot create \"{}\": give it a file with -f", other.join(" "))
+        }
     };
     for object in made {
         let kind = kinds::of_object(session, &object).await?;
-        let stored = session.client.post(&kind.path(Some(namespace(session, &object))), &object).await?;
+        let stored =
+            session.client.post(&kind.path(Some(namespace(session, &object))), &object).await?;
         say(format!("{} created", kind.label(name(&stored))));
     }
     Ok(ExitCode::SUCCESS)
@@ -129,7 +158,8 @@ pub(super) async fn delete(session: &Session, words: &[&str]) -> anyhow::Result<
     if words.is_empty() {
         for object in objects(session)? {
             let kind = kinds::of_object(session, &object).await?;
-            let path = format!("{}/{}", kind.path(Some(namespace(session, &object))), name(&object));
+            let path =
+                format!("{}/{}", kind.path(Some(namespace(session, &object))), name(&object));
             targets.push((kind, name(&object).to_owned(), path));
         }
     } else {
@@ -145,7 +175,8 @@ pub(super) async fn delete(session: &Session, words: &[&str]) -> anyhow::Result<
             let list = session.client.get(&get::path(session, &kind, None)).await?;
             for object in list["items"].as_array().into_iter().flatten() {
                 let name = self::name(object).to_owned();
-                let path = format!("{}/{name}", kind.path(object["metadata"]["namespace"].as_str()));
+                let path =
+                    format!("{}/{name}", kind.path(object["metadata"]["namespace"].as_str()));
                 targets.push((kind.clone(), name, path));
             }
         }

@@ -1,4 +1,4 @@
-//! `kubectl get`: tables, names, JSON, YAML, JSONPath and raw paths.
+//! `kubectl get`: tables, names, JSON, YAML, `JSONPath` and raw paths.
 
 use std::process::ExitCode;
 
@@ -33,7 +33,9 @@ pub(super) fn path(session: &Session, kind: &Kind, name: Option<&str>) -> String
     let collection = kind.path((!everywhere).then_some(session.namespace.as_str()));
     let Some(name) = name else {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for (flag, parameter) in [("selector", "labelSelector"), ("field-selector", "fieldSelector")] {
+        for (flag, parameter) in
+            [("selector", "labelSelector"), ("field-selector", "fieldSelector")]
+        {
             if let Some(value) = session.arguments.value(flag) {
                 query.append_pair(parameter, value);
             }
@@ -50,7 +52,10 @@ async fn tables(session: &Session, targets: &[(Kind, Option<String>)]) -> anyhow
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut code = ExitCode::SUCCESS;
     for (kind, name) in targets {
-        let table = session.client.call(Method::GET, &path(session, kind, name.as_deref()), client::TABLE, None).await;
+        let table = session
+            .client
+            .call(Method::GET, &path(session, kind, name.as_deref()), client::TABLE, None)
+            .await;
         let table = match table {
             Ok(table) => table,
             Err(error) if error.is(404) && session.arguments.is_set("ignore-not-found") => continue,
@@ -61,17 +66,28 @@ async fn tables(session: &Session, targets: &[(Kind, Option<String>)]) -> anyhow
             }
             Err(error) => return Err(error.into()),
         };
-        let shown: Vec<bool> =
-            table["columnDefinitions"].as_array().into_iter().flatten().map(|column| wide || column["priority"] == 0).collect();
+        let shown: Vec<bool> = table["columnDefinitions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|column| wide || column["priority"] == 0)
+            .collect();
         let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let pick = |cells: Vec<String>| cells.into_iter().zip(&shown).filter(|(_, shown)| **shown).map(|(cell, _)| cell);
+        let pick = |cells: Vec<String>| {
+            cells.into_iter().zip(&shown).filter(|(_, shown)| **shown).map(|(cell, _)| cell)
+        };
         if rows.is_empty() && !session.arguments.is_set("no-headers") {
-            let names = table["columnDefinitions"].as_array().into_iter().flatten().map(|column| cell(&column["name"]).to_uppercase());
+            let names = table["columnDefinitions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|column| cell(&column["name"]).to_uppercase());
             let heading = (everywhere && kind.namespaced).then(|| "NAMESPACE".to_owned());
             rows.push(heading.into_iter().chain(pick(names.collect())).collect());
         }
         for row in table["rows"].as_array().into_iter().flatten() {
-            let namespace = (everywhere && kind.namespaced).then(|| cell(&row["object"]["metadata"]["namespace"]));
+            let namespace = (everywhere && kind.namespaced)
+                .then(|| cell(&row["object"]["metadata"]["namespace"]));
             let cells = row["cells"].as_array().into_iter().flatten().map(cell).collect();
             rows.push(namespace.into_iter().chain(pick(cells)).collect());
         }
@@ -81,12 +97,20 @@ async fn tables(session: &Session, targets: &[(Kind, Option<String>)]) -> anyhow
         say(columns(&rows));
     } else if code == ExitCode::SUCCESS && !session.arguments.is_set("ignore-not-found") {
         let namespaced = targets.iter().any(|(kind, _)| kind.namespaced) && !everywhere;
-        say_error(if namespaced { format!("No resources found in {} namespace.", session.namespace) } else { "No resources found".to_owned() });
+        say_error(if namespaced {
+            format!("No resources found in {} namespace.", session.namespace)
+        } else {
+            "No resources found".to_owned()
+        });
     }
     Ok(code)
 }
 
-async fn objects(session: &Session, targets: &[(Kind, Option<String>)], format: &str) -> anyhow::Result<ExitCode> {
+async fn objects(
+    session: &Session,
+    targets: &[(Kind, Option<String>)],
+    format: &str,
+) -> anyhow::Result<ExitCode> {
     let mut found = Vec::new();
     let single = targets.len() == 1 && targets[0].1.is_some();
     for (kind, name) in targets {
@@ -130,7 +154,9 @@ async fn objects(session: &Session, targets: &[(Kind, Option<String>)], format: 
             let mut out = std::io::stdout().lock();
             let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         }
-        _ => bail!("unable to match a printer suitable for the output format \"{format}\", allowed formats are: json,jsonpath,name,wide,yaml"),
+        _ => bail!(
+            "unable to match a printer suitable for the output format \"{format}\", allowed formats are: json,jsonpath,name,wide,yaml"
+        ),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! The part of JSONPath templates that people use: fields, `[*]`, `[n]`, filters, `range`, and literal text.
+//! The part of `JSONPath` templates that people use: fields, `[*]`, `[n]`, filters, `range`, and literal text.
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub(super) fn render(template: &str, root: &Value) -> anyhow::Result<String> {
 enum Part {
     Text(String),
     Path(String),
-    Range(String, Vec<Part>),
+    Range(String, Vec<Self>),
 }
 
 fn split(template: &str) -> anyhow::Result<Vec<Part>> {
@@ -30,15 +30,21 @@ fn split(template: &str) -> anyhow::Result<Vec<Part>> {
         if open == rest.len() {
             break;
         }
-        let close = closing(&rest[open..]).with_context(|| format!("error parsing jsonpath {template}, unclosed action"))? + open;
+        let close = closing(&rest[open..])
+            .with_context(|| format!("error parsing jsonpath {template}, unclosed action"))?
+            + open;
         let action = rest[open + 1..close].trim();
         if let Some(path) = action.strip_prefix("range ") {
             stack.push((path.trim().to_owned(), Vec::new()));
         } else if action == "end" {
-            let (path, inner) = stack.pop().context("error parsing jsonpath: not in range, nothing to end")?;
-            let (_, outer) = stack.last_mut().context("error parsing jsonpath: not in range, nothing to end")?;
+            let (path, inner) =
+                stack.pop().context("error parsing jsonpath: not in range, nothing to end")?;
+            let (_, outer) =
+                stack.last_mut().context("error parsing jsonpath: not in range, nothing to end")?;
             outer.push(Part::Range(path, inner));
-        } else if let Some(literal) = action.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+        } else if let Some(literal) =
+            action.strip_prefix('"').and_then(|text| text.strip_suffix('"'))
+        {
             parts.push(Part::Text(literal.replace("\\n", "\n").replace("\\t", "\t")));
         } else {
             parts.push(Part::Path(action.to_owned()));
@@ -92,9 +98,14 @@ pub(super) fn find<'a>(path: &str, root: &'a Value) -> anyhow::Result<Vec<&'a Va
     let mut rest = path.trim().trim_start_matches(['$', '@']);
     while !rest.is_empty() {
         if let Some(inner) = rest.strip_prefix('[') {
-            let end = bracket(inner).with_context(|| format!("error parsing jsonpath {path}, unterminated array"))?;
+            let end = bracket(inner)
+                .with_context(|| format!("error parsing jsonpath {path}, unterminated array"))?;
             let index = &inner[..end];
-            values = values.into_iter().map(|value| pick(index, value)).collect::<anyhow::Result<Vec<_>>>()?.concat();
+            values = values
+                .into_iter()
+                .map(|value| pick(index, value))
+                .collect::<anyhow::Result<Vec<_>>>()?
+                .concat();
             rest = &inner[end + 1..];
             continue;
         }
@@ -102,7 +113,8 @@ pub(super) fn find<'a>(path: &str, root: &'a Value) -> anyhow::Result<Vec<&'a Va
         let (field, after) = field(rest);
         rest = after;
         if field == "*" {
-            values = values.into_iter().flat_map(|value| pick("*", value).unwrap_or_default()).collect();
+            values =
+                values.into_iter().flat_map(|value| pick("*", value).unwrap_or_default()).collect();
         } else if !field.is_empty() {
             values = values.into_iter().filter_map(|value| value.get(&field)).collect();
         }
@@ -144,14 +156,24 @@ fn pick<'a>(index: &str, value: &'a Value) -> anyhow::Result<Vec<&'a Value>> {
         return Ok(value.get(name).into_iter().collect());
     }
     let Some(items) = value.as_array() else { return Ok(Vec::new()) };
-    if let Some(condition) = index.strip_prefix("?(").and_then(|condition| condition.strip_suffix(')')) {
+    if let Some(condition) =
+        index.strip_prefix("?(").and_then(|condition| condition.strip_suffix(')'))
+    {
         let (path, wanted, equal) = match (condition.split_once("=="), condition.split_once("!=")) {
             (Some((path, wanted)), _) => (path, wanted, true),
             (None, Some((path, wanted))) => (path, wanted, false),
-            (None, None) => return Ok(items.iter().filter(|item| find(condition, item).is_ok_and(|found| !found.is_empty())).collect()),
+            (None, None) => {
+                return Ok(items
+                    .iter()
+                    .filter(|item| find(condition, item).is_ok_and(|found| !found.is_empty()))
+                    .collect());
+            }
         };
         let wanted = wanted.trim().trim_matches(['"', '\'']);
-        let matches = |item: &&Value| find(path, item).is_ok_and(|found| found.iter().any(|value| text(value) == wanted) == equal);
+        let matches = |item: &&Value| {
+            find(path, item)
+                .is_ok_and(|found| found.iter().any(|value| text(value) == wanted) == equal)
+        };
         return Ok(items.iter().filter(matches).collect());
     }
     let Ok(number) = index.trim().parse::<i64>() else { bail!("invalid array index {index}") };
@@ -159,7 +181,9 @@ fn pick<'a>(index: &str, value: &'a Value) -> anyhow::Result<Vec<&'a Value>> {
     let number = if number < 0 { number + length } else { number };
     match usize::try_from(number).ok().and_then(|number| items.get(number)) {
         Some(item) => Ok(vec![item]),
-        None => bail!("error executing jsonpath: array index out of bounds: index {number}, length {length}"),
+        None => bail!(
+            "error executing jsonpath: array index out of bounds: index {number}, length {length}"
+        ),
     }
 }
 
@@ -179,11 +203,16 @@ mod tests {
         assert_eq!(render("{.items[*].metadata.name}"), "a b");
         assert_eq!(render("{.items[-1].metadata.name}!"), "b!");
         assert_eq!(
-            render(r#"{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}"#),
+            render(
+                r#"{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}"#
+            ),
             "a=True\nb=False\n"
         );
         assert_eq!(render(r"{.items[0].metadata.labels.example\.org/x}"), "1");
         assert_eq!(render("{.items[0].missing.field}"), "");
-        assert_eq!(render(r#"{.items[0].status.conditions}"#), r#"[{"status":"True","type":"Ready"}]"#);
+        assert_eq!(
+            render(r#"{.items[0].status.conditions}"#),
+            r#"[{"status":"True","type":"Ready"}]"#
+        );
     }
 }

@@ -23,13 +23,52 @@ use super::{
 
 const KNOWN: Known = Known {
     valued: &[
-        "kubeconfig", "context", "namespace", "output", "selector", "filename", "field-selector", "raw", "timeout", "for", "grace-period",
-        "request-timeout", "sort-by", "server", "cascade", "replicas", "from-literal", "from-file", "pod-selector", "dry-run", "field-manager",
+        "kubeconfig",
+        "context",
+        "namespace",
+        "output",
+        "selector",
+        "filename",
+        "field-selector",
+        "raw",
+        "timeout",
+        "for",
+        "grace-period",
+        "request-timeout",
+        "sort-by",
+        "server",
+        "cascade",
+        "replicas",
+        "from-literal",
+        "from-file",
+        "pod-selector",
+        "dry-run",
+        "field-manager",
     ],
     switches: &[
-        "all-namespaces", "all", "watch", "wait", "force", "no-headers", "ignore-not-found", "ignore-daemonsets", "delete-emptydir-data",
-        "delete-local-data", "disable-eviction", "overwrite", "server-side", "force-conflicts", "client", "validate", "show-labels", "short",
-        "minify", "flatten", "list", "quiet", "recursive",
+        "all-namespaces",
+        "all",
+        "watch",
+        "wait",
+        "force",
+        "no-headers",
+        "ignore-not-found",
+        "ignore-daemonsets",
+        "delete-emptydir-data",
+        "delete-local-data",
+        "disable-eviction",
+        "overwrite",
+        "server-side",
+        "force-conflicts",
+        "client",
+        "validate",
+        "show-labels",
+        "short",
+        "minify",
+        "flatten",
+        "list",
+        "quiet",
+        "recursive",
     ],
 };
 
@@ -45,7 +84,9 @@ pub(super) async fn run(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
     let words: Vec<String> = arguments.positional.clone();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     if arguments.is_set("help") || words.is_empty() {
-        say("kubectl controls the Kubernetes cluster manager.\n\nCommands: annotate, api-resources, apply, cluster-info, config, cordon, create, delete, drain, get, label, rollout, scale, uncordon, version, wait");
+        say(
+            "kubectl controls the Kubernetes cluster manager.\n\nCommands: annotate, api-resources, apply, cluster-info, config, cordon, create, delete, drain, get, label, rollout, scale, uncordon, version, wait",
+        );
         return Ok(ExitCode::SUCCESS);
     }
     if words[0] == "version" {
@@ -76,7 +117,10 @@ pub(super) async fn run(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
         ["wait", rest @ ..] => wait::wait(&session, rest).await,
         ["rollout", "status", rest @ ..] => wait::rollout_status(&session, rest).await,
         ["rollout", "restart", rest @ ..] => wait::rollout_restart(&session, rest).await,
-        other => bail!("unknown command \"{}\" for \"kubectl\" (the stand-in does not know it)", other.join(" ")),
+        other => bail!(
+            "unknown command \"{}\" for \"kubectl\" (the stand-in does not know it)",
+            other.join(" ")
+        ),
     }
 }
 
@@ -90,7 +134,9 @@ fn kubeconfig_file(arguments: &Arguments) -> anyhow::Result<PathBuf> {
     {
         return Ok(first);
     }
-    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from).join(".kube/config");
+    let home = std::env::var_os("HOME")
+        .map_or_else(|| PathBuf::from("/root"), PathBuf::from)
+        .join(".kube/config");
     if !home.exists() {
         bail!(super::client::ApiError::Unreachable {
             server: "localhost:8080".to_owned(),
@@ -105,8 +151,13 @@ impl Session {
     fn open(arguments: Arguments) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(kubeconfig_file(&arguments)?)?;
         let config = Kubeconfig::parse(&text, arguments.value("context"))?;
-        let namespace = arguments.value("namespace").map(str::to_owned).or_else(|| config.namespace.clone());
-        Ok(Self { client: Client::new(&config)?, arguments, namespace: namespace.unwrap_or_else(|| "default".to_owned()) })
+        let namespace =
+            arguments.value("namespace").map(str::to_owned).or_else(|| config.namespace.clone());
+        Ok(Self {
+            client: Client::new(&config)?,
+            arguments,
+            namespace: namespace.unwrap_or_else(|| "default".to_owned()),
+        })
     }
 
     fn server(&self) -> anyhow::Result<String> {
@@ -115,8 +166,10 @@ impl Session {
 
     /// How long a command may wait: `--timeout`, where 0 is for ever.
     fn deadline(&self, default: &str) -> anyhow::Result<tokio::time::Instant> {
-        let timeout = super::arguments::duration(self.arguments.value("timeout").unwrap_or(default))?;
-        let timeout = if timeout.is_zero() { std::time::Duration::from_hours(168) } else { timeout };
+        let timeout =
+            super::arguments::duration(self.arguments.value("timeout").unwrap_or(default))?;
+        let timeout =
+            if timeout.is_zero() { std::time::Duration::from_hours(168) } else { timeout };
         Ok(tokio::time::Instant::now() + timeout)
     }
 }
@@ -136,19 +189,16 @@ async fn version(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     let known = server.as_ref().and_then(|server| server.as_ref().ok());
-    match arguments.value("output") {
-        Some(format @ ("json" | "yaml")) => {
-            let mut info = json!({"clientVersion": {"gitVersion": own}});
-            if let Some(server) = known {
-                info["serverVersion"] = server.clone();
-            }
-            say(if format == "json" { format!("{info:#}") } else { yaml::render(&info) });
+    if let Some(format @ ("json" | "yaml")) = arguments.value("output") {
+        let mut info = json!({"clientVersion": {"gitVersion": own}});
+        if let Some(server) = known {
+            info["serverVersion"] = server.clone();
         }
-        _ => {
-            say(format!("Client Version: {own}"));
-            if let Some(server) = known {
-                say(format!("Server Version: {}", server["gitVersion"].as_str().unwrap_or_default()));
-            }
+        say(if format == "json" { format!("{info:#}") } else { yaml::render(&info) });
+    } else {
+        say(format!("Client Version: {own}"));
+        if let Some(server) = known {
+            say(format!("Server Version: {}", server["gitVersion"].as_str().unwrap_or_default()));
         }
     }
     match server {
@@ -159,13 +209,19 @@ async fn version(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// Rows as aligned columns, three blanks apart.
 pub(super) fn columns(rows: &[Vec<impl AsRef<str>>]) -> String {
-    let width = |column: usize| rows.iter().filter_map(|row| Some(row.get(column)?.as_ref().chars().count())).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| Some(row.get(column)?.as_ref().chars().count()))
+            .max()
+            .unwrap_or(0)
+    };
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count).map(width).collect();
     let lines: Vec<String> = rows
         .iter()
         .map(|row| {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{:<width$}", cell.as_ref()));
+            let cells =
+                row.iter().zip(&widths).map(|(cell, width)| format!("{:<width$}", cell.as_ref()));
             cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
         })
         .collect();

@@ -32,7 +32,11 @@ fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
 }
 
-pub(super) async fn cordon(session: &Session, names: &[&str], cordon: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn cordon(
+    session: &Session,
+    names: &[&str],
+    cordon: bool,
+) -> anyhow::Result<ExitCode> {
     for node in named(session, names).await? {
         set_schedulable(session, &node, cordon).await?;
     }
@@ -46,7 +50,10 @@ async fn set_schedulable(session: &Session, node: &Value, cordon: bool) -> anyho
         return Ok(());
     }
     let value = if cordon { json!(true) } else { Value::Null };
-    session.client.patch(&format!("/api/v1/nodes/{}", name(node)), &json!({"spec": {"unschedulable": value}})).await?;
+    session
+        .client
+        .patch(&format!("/api/v1/nodes/{}", name(node)), &json!({"spec": {"unschedulable": value}}))
+        .await?;
     say(format!("node/{} {what}", name(node)));
     Ok(())
 }
@@ -69,8 +76,16 @@ pub(super) async fn drain(session: &Session, names: &[&str]) -> anyhow::Result<E
             }
         }
         if !problems.is_empty() {
-            say_error(format!("error: unable to drain node \"{}\" due to error: [{}], continuing command...", name(node), problems.join(", ")));
-            say_error(format!("There are pending nodes to be drained:\n {}\n{}", name(node), problems.join("\n")));
+            say_error(format!(
+                "error: unable to drain node \"{}\" due to error: [{}], continuing command...",
+                name(node),
+                problems.join(", ")
+            ));
+            say_error(format!(
+                "There are pending nodes to be drained:\n {}\n{}",
+                name(node),
+                problems.join("\n")
+            ));
             return Ok(ExitCode::FAILURE);
         }
         for pod in &evicted {
@@ -90,7 +105,10 @@ pub(super) async fn drain(session: &Session, names: &[&str]) -> anyhow::Result<E
         for pod in &evicted {
             while is_same(session, pod).await {
                 if tokio::time::Instant::now() > deadline {
-                    bail!("error when waiting for pod \"{}\" to terminate: global timeout reached", name(pod));
+                    bail!(
+                        "error when waiting for pod \"{}\" to terminate: global timeout reached",
+                        name(pod)
+                    );
                 }
                 tokio::time::sleep(AGAIN).await;
             }
@@ -111,9 +129,17 @@ fn verdict(session: &Session, pod: &Value) -> Verdict {
     if pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_string() {
         return Verdict::Leave;
     }
-    let owner = pod["metadata"]["ownerReferences"].as_array().into_iter().flatten().find(|owner| owner["controller"] == true);
+    let owner = pod["metadata"]["ownerReferences"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|owner| owner["controller"] == true);
     let finished = ["Succeeded", "Failed"].iter().any(|phase| pod["status"]["phase"] == *phase);
-    let local = pod["spec"]["volumes"].as_array().into_iter().flatten().any(|volume| volume["emptyDir"].is_object());
+    let local = pod["spec"]["volumes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|volume| volume["emptyDir"].is_object());
     let flag = |name: &str| session.arguments.is_set(name);
     match owner {
         Some(owner) if owner["kind"] == "DaemonSet" => {
@@ -121,13 +147,19 @@ fn verdict(session: &Session, pod: &Value) -> Verdict {
                 say_error(format!("Warning: ignoring DaemonSet-managed Pods: {}", full_name(pod)));
                 Verdict::Leave
             } else {
-                Verdict::Refuse("cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)")
+                Verdict::Refuse(
+                    "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)",
+                )
             }
         }
         _ if local && !finished && !flag("delete-emptydir-data") && !flag("delete-local-data") => {
-            Verdict::Refuse("cannot delete Pods with local storage (use --delete-emptydir-data to override)")
+            Verdict::Refuse(
+                "cannot delete Pods with local storage (use --delete-emptydir-data to override)",
+            )
         }
-        None if !finished && !flag("force") => Verdict::Refuse("cannot delete Pods that declare no controller (use --force to override)"),
+        None if !finished && !flag("force") => Verdict::Refuse(
+            "cannot delete Pods that declare no controller (use --force to override)",
+        ),
         _ => Verdict::Evict,
     }
 }
@@ -137,16 +169,29 @@ fn full_name(pod: &Value) -> String {
 }
 
 fn pod_path(pod: &Value) -> String {
-    format!("/api/v1/namespaces/{}/pods/{}", pod["metadata"]["namespace"].as_str().unwrap_or_default(), name(pod))
+    format!(
+        "/api/v1/namespaces/{}/pods/{}",
+        pod["metadata"]["namespace"].as_str().unwrap_or_default(),
+        name(pod)
+    )
 }
 
 async fn is_same(session: &Session, pod: &Value) -> bool {
-    session.client.get(&pod_path(pod)).await.is_ok_and(|found| found["metadata"]["uid"] == pod["metadata"]["uid"])
+    session
+        .client
+        .get(&pod_path(pod))
+        .await
+        .is_ok_and(|found| found["metadata"]["uid"] == pod["metadata"]["uid"])
 }
 
 /// `label`/`annotate TYPE NAME key=value key-`.
-pub(super) async fn metadata(session: &Session, command: &str, words: &[&str]) -> anyhow::Result<ExitCode> {
-    let (changes, targets): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.contains('=') || word.ends_with('-'));
+pub(super) async fn metadata(
+    session: &Session,
+    command: &str,
+    words: &[&str],
+) -> anyhow::Result<ExitCode> {
+    let (changes, targets): (Vec<&str>, Vec<&str>) =
+        words.iter().partition(|word| word.contains('=') || word.ends_with('-'));
     if changes.is_empty() {
         bail!("at least one {command} update is required");
     }
@@ -157,9 +202,16 @@ pub(super) async fn metadata(session: &Session, command: &str, words: &[&str]) -
             Some(name) => vec![name],
             None if all => {
                 let list = session.client.get(&get::path(session, &kind, None)).await?;
-                list["items"].as_array().into_iter().flatten().map(|object| name(object).to_owned()).collect()
+                list["items"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|object| name(object).to_owned())
+                    .collect()
             }
-            None => bail!("one or more resources must be specified as <resource> <name> or <resource>/<name>"),
+            None => bail!(
+                "one or more resources must be specified as <resource> <name> or <resource>/<name>"
+            ),
         };
         for name in names {
             let path = get::path(session, &kind, Some(&name));
@@ -172,12 +224,19 @@ pub(super) async fn metadata(session: &Session, command: &str, words: &[&str]) -
                 };
                 let before = &current["metadata"][field][key];
                 if before.is_string() && before != value && !session.arguments.is_set("overwrite") {
-                    bail!("'{key}' already has a value ({}), and --overwrite is false", before.as_str().unwrap_or_default());
+                    bail!(
+                        "'{key}' already has a value ({}), and --overwrite is false",
+                        before.as_str().unwrap_or_default()
+                    );
                 }
                 patch["metadata"][field][key] = value.into();
             }
             session.client.patch(&path, &patch).await?;
-            say(format!("{} {command}{}", kind.label(&name), if command == "label" { "ed" } else { "d" }));
+            say(format!(
+                "{} {command}{}",
+                kind.label(&name),
+                if command == "label" { "ed" } else { "d" }
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -185,12 +244,24 @@ pub(super) async fn metadata(session: &Session, command: &str, words: &[&str]) -
 
 /// `scale TYPE NAME --replicas=N`.
 pub(super) async fn scale(session: &Session, words: &[&str]) -> anyhow::Result<ExitCode> {
-    let Some(replicas) = session.arguments.value("replicas").and_then(|replicas| replicas.parse::<u32>().ok()) else {
-        bail!("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0");
+    let Some(replicas) =
+        session.arguments.value("replicas").and_then(|replicas| replicas.parse::<u32>().ok())
+    else {
+        bail!(
+            "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0"
+        );
     };
     for (kind, target) in kinds::targets(session, words).await? {
-        let Some(name) = target else { bail!("resource(s) were provided, but no name was specified") };
-        session.client.patch(&get::path(session, &kind, Some(&name)), &json!({"spec": {"replicas": replicas}})).await?;
+        let Some(name) = target else {
+            bail!("resource(s) were provided, but no name was specified")
+        };
+        session
+            .client
+            .patch(
+                &get::path(session, &kind, Some(&name)),
+                &json!({"spec": {"replicas": replicas}}),
+            )
+            .await?;
         say(format!("{} scaled", kind.label(&name)));
     }
     Ok(ExitCode::SUCCESS)

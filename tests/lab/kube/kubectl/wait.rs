@@ -42,13 +42,18 @@ impl Goal {
     fn reached(&self, object: &Value) -> bool {
         match self {
             Self::Deleted => false,
-            Self::Condition(kind, status) => object["status"]["conditions"].as_array().into_iter().flatten().any(|condition| {
-                let text = |field: &str| condition[field].as_str().unwrap_or_default();
-                text("type").eq_ignore_ascii_case(kind) && text("status").eq_ignore_ascii_case(status)
-            }),
+            Self::Condition(kind, status) => {
+                object["status"]["conditions"].as_array().into_iter().flatten().any(|condition| {
+                    let text = |field: &str| condition[field].as_str().unwrap_or_default();
+                    text("type").eq_ignore_ascii_case(kind)
+                        && text("status").eq_ignore_ascii_case(status)
+                })
+            }
             Self::Path(path, wanted) => jsonpath::find(path, object).is_ok_and(|found| {
                 found.iter().any(|value| match wanted {
-                    Some(wanted) => value.as_str().map_or_else(|| value.to_string(), str::to_owned) == *wanted,
+                    Some(wanted) => {
+                        value.as_str().map_or_else(|| value.to_string(), str::to_owned) == *wanted
+                    }
                     None => !value.is_null(),
                 })
             }),
@@ -99,7 +104,11 @@ pub(super) async fn wait(session: &Session, words: &[&str]) -> anyhow::Result<Ex
             tokio::time::sleep(AGAIN).await;
         };
         if met {
-            say(format!("{} {}", kind.label(&name), if matches!(goal, Goal::Deleted) { "deleted" } else { "condition met" }));
+            say(format!(
+                "{} {}",
+                kind.label(&name),
+                if matches!(goal, Goal::Deleted) { "deleted" } else { "condition met" }
+            ));
         } else {
             let kind = format!("{}s", kind.label("").trim_end_matches('/'));
             say_error(format!("error: timed out waiting for the condition on {kind}/{name}"));
@@ -136,22 +145,35 @@ pub(super) async fn rollout_status(session: &Session, words: &[&str]) -> anyhow:
 
 fn progress(kind: &Kind, name: &str, object: &Value) -> anyhow::Result<(String, bool)> {
     let number = |field: &str| object["status"][field].as_i64().unwrap_or(0);
-    let seen = object["status"]["observedGeneration"].as_i64() >= object["metadata"]["generation"].as_i64();
+    let seen = object["status"]["observedGeneration"].as_i64()
+        >= object["metadata"]["generation"].as_i64();
     let replicas = object["spec"]["replicas"].as_i64().unwrap_or(1);
     let (line, done) = match kind.name.as_str() {
         "DaemonSet" => {
             let (wanted, ready) = (number("desiredNumberScheduled"), number("numberAvailable"));
-            let waiting = format!("Waiting for daemon set \"{name}\" rollout to finish: {ready} of {wanted} updated pods are available...");
+            let waiting = format!(
+                "Waiting for daemon set \"{name}\" rollout to finish: {ready} of {wanted} updated pods are available..."
+            );
             (waiting, seen && ready >= wanted && number("updatedNumberScheduled") >= wanted)
         }
         "Deployment" => {
             let ready = number("availableReplicas");
-            let waiting = format!("Waiting for deployment \"{name}\" rollout to finish: {ready} of {replicas} updated replicas are available...");
-            (waiting, seen && ready >= replicas && number("updatedReplicas") >= replicas && number("replicas") <= replicas)
+            let waiting = format!(
+                "Waiting for deployment \"{name}\" rollout to finish: {ready} of {replicas} updated replicas are available..."
+            );
+            (
+                waiting,
+                seen && ready >= replicas
+                    && number("updatedReplicas") >= replicas
+                    && number("replicas") <= replicas,
+            )
         }
         "StatefulSet" => {
             let ready = number("readyReplicas");
-            (format!("Waiting for {} pods to be ready...", replicas - ready), seen && ready >= replicas)
+            (
+                format!("Waiting for {} pods to be ready...", replicas - ready),
+                seen && ready >= replicas,
+            )
         }
         other => bail!("no status viewer has been implemented for {other}"),
     };

@@ -17,14 +17,20 @@ const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// Returns when the kubeconfig with the node's identity is there.
-pub(super) async fn ensure_identity(kubeconfig: &str, bootstrap: &str, node: &str) -> anyhow::Result<()> {
+pub(super) async fn ensure_identity(
+    kubeconfig: &str,
+    bootstrap: &str,
+    node: &str,
+) -> anyhow::Result<()> {
     if paths::exists(kubeconfig) {
         return Ok(());
     }
-    let config = Kubeconfig::of_machine(bootstrap).context("failed to run Kubelet: unable to load bootstrap kubeconfig")?;
+    let config = Kubeconfig::of_machine(bootstrap)
+        .context("failed to run Kubelet: unable to load bootstrap kubeconfig")?;
     let client = Client::new(&config)?;
     let user = format!("system:node:{node}");
-    let request = pki::request(&pki::Subject { common_name: &user, organizations: &["system:nodes"] })?;
+    let request =
+        pki::request(&pki::Subject { common_name: &user, organizations: &["system:nodes"] })?;
     let name = format!("csr-{}", random_name(5));
     let object = json!({
         "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": name},
@@ -39,10 +45,12 @@ pub(super) async fn ensure_identity(kubeconfig: &str, bootstrap: &str, node: &st
             other => other,
         };
         match answer {
-            Ok(answer) => match answer["status"]["certificate"].as_str() {
-                Some(certificate) => break String::from_utf8(BASE64.decode(certificate)?)?,
-                None => tracing::info!(name, "waiting for the certificate to be issued"),
-            },
+            Ok(answer) => {
+                if let Some(certificate) = answer["status"]["certificate"].as_str() {
+                    break String::from_utf8(BASE64.decode(certificate)?)?;
+                }
+                tracing::info!(name, "waiting for the certificate to be issued");
+            }
             Err(error) => tracing::warn!(%error, "failed to request a client certificate"),
         }
         tokio::time::sleep(AGAIN).await;

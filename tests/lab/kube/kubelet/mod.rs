@@ -20,8 +20,18 @@ use super::{
 
 const KNOWN: Known = Known {
     valued: &[
-        "bootstrap-kubeconfig", "kubeconfig", "config", "node-ip", "hostname-override", "container-runtime-endpoint", "node-labels",
-        "register-with-taints", "pod-infra-container-image", "cgroup-driver", "root-dir", "cert-dir",
+        "bootstrap-kubeconfig",
+        "kubeconfig",
+        "config",
+        "node-ip",
+        "hostname-override",
+        "container-runtime-endpoint",
+        "node-labels",
+        "register-with-taints",
+        "pod-infra-container-image",
+        "cgroup-driver",
+        "root-dir",
+        "cert-dir",
     ],
     switches: &["version", "fail-swap-on"],
 };
@@ -32,7 +42,9 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(super) async fn run(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse(&arguments, &KNOWN)?;
     if arguments.is_set("help") {
-        say("The kubelet is the primary \"node agent\" that runs on each node.\n\nUsage:\n  kubelet [flags]");
+        say(
+            "The kubelet is the primary \"node agent\" that runs on each node.\n\nUsage:\n  kubelet [flags]",
+        );
         return Ok(ExitCode::SUCCESS);
     }
     if arguments.is_set("version") {
@@ -41,15 +53,20 @@ pub(super) async fn run(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
     }
     start_log();
     let config = arguments.value("config").unwrap_or(paths::KUBELET_CONFIG);
-    let config = paths::read(config).with_context(|| format!("failed to load kubelet config file, path: {config}"))?;
+    let config = paths::read(config)
+        .with_context(|| format!("failed to load kubelet config file, path: {config}"))?;
     let config = yaml::document(&config).context("failed to decode the kubelet's configuration")?;
     if config["kind"] != "KubeletConfiguration" {
-        bail!("failed to decode the kubelet's configuration: no kind \"KubeletConfiguration\" is registered in the file");
+        bail!(
+            "failed to decode the kubelet's configuration: no kind \"KubeletConfiguration\" is registered in the file"
+        );
     }
     let kubeconfig = arguments.value("kubeconfig").unwrap_or(paths::KUBELET_CONF).to_owned();
     let token = arguments.value("bootstrap-kubeconfig").unwrap_or(paths::BOOTSTRAP_CONF).to_owned();
     if !paths::exists(&kubeconfig) && !paths::exists(&token) {
-        bail!("failed to run Kubelet: unable to load bootstrap kubeconfig: stat {token}: no such file or directory");
+        bail!(
+            "failed to run Kubelet: unable to load bootstrap kubeconfig: stat {token}: no such file or directory"
+        );
     }
     let options = node::Options {
         name: arguments.value("hostname-override").map_or_else(paths::hostname, str::to_lowercase),
@@ -70,8 +87,13 @@ pub(super) async fn run(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
 }
 
 fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_env_filter(filter).try_init();
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let _ = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_env_filter(filter)
+        .try_init();
 }
 
 async fn terminated() {
@@ -109,16 +131,23 @@ async fn manifest_gone() {
 fn api_options() -> anyhow::Result<api::Options> {
     let server = yaml::document(&paths::read(paths::API_SERVER_MANIFEST)?)?;
     let flag = |name: &str| command_flag(&server, name);
-    let address = flag("advertise-address").context("kube-apiserver's manifest has no --advertise-address")?;
+    let address = flag("advertise-address")
+        .context("kube-apiserver's manifest has no --advertise-address")?;
     let port = flag("secure-port").context("kube-apiserver's manifest has no --secure-port")?;
-    let address: SocketAddr = format!("{address}:{port}").parse().context("kube-apiserver's address is not an IPv4 address and a port")?;
-    let manager = paths::read(&format!("{}/kube-controller-manager.yaml", paths::MANIFESTS)).and_then(|text| yaml::document(&text));
+    let address: SocketAddr = format!("{address}:{port}")
+        .parse()
+        .context("kube-apiserver's address is not an IPv4 address and a port")?;
+    let manager = paths::read(&format!("{}/kube-controller-manager.yaml", paths::MANIFESTS))
+        .and_then(|text| yaml::document(&text));
     let image = server["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
     Ok(api::Options {
         address,
-        service_subnet: flag("service-cluster-ip-range").unwrap_or_else(|| "10.96.0.0/12".to_owned()),
+        service_subnet: flag("service-cluster-ip-range")
+            .unwrap_or_else(|| "10.96.0.0/12".to_owned()),
         pod_subnet: manager.ok().and_then(|manager| command_flag(&manager, "cluster-cidr")),
-        version: image.rsplit_once(":v").map_or_else(|| paths::version_of("kubelet"), |(_, tag)| tag.to_owned()),
+        version: image
+            .rsplit_once(":v")
+            .map_or_else(|| paths::version_of("kubelet"), |(_, tag)| tag.to_owned()),
     })
 }
 

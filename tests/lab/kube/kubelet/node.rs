@@ -27,7 +27,8 @@ pub(super) struct Options {
 /// Registers the node and keeps it alive until the future is dropped.
 pub(super) async fn run(kubeconfig: &str, options: &Options) -> anyhow::Result<()> {
     let config = Kubeconfig::of_machine(kubeconfig).context("failed to run Kubelet")?;
-    let agent = Agent { client: Client::new(&config)?, options, facts: facts(&config, options).await? };
+    let agent =
+        Agent { client: Client::new(&config)?, options, facts: facts(&config, options).await? };
     while let Err(error) = agent.register().await {
         tracing::warn!(%error, "failed to register the node");
         tokio::time::sleep(AGAIN).await;
@@ -78,7 +79,8 @@ impl Agent<'_> {
             }},
             "spec": {}, "status": self.status(),
         });
-        let taints: Vec<Value> = self.options.taints.iter().filter_map(|taint| parse_taint(taint)).collect();
+        let taints: Vec<Value> =
+            self.options.taints.iter().filter_map(|taint| parse_taint(taint)).collect();
         if !taints.is_empty() {
             node["spec"]["taints"] = taints.into();
         }
@@ -124,7 +126,11 @@ impl Agent<'_> {
         let node = self.client.get(&self.path()).await?;
         let mut status = self.status();
         for condition in status["conditions"].as_array_mut().into_iter().flatten() {
-            let before = node["status"]["conditions"].as_array().into_iter().flatten().find(|before| before["type"] == condition["type"]);
+            let before = node["status"]["conditions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|before| before["type"] == condition["type"]);
             if let Some(before) = before.filter(|before| before["status"] == condition["status"]) {
                 condition["lastTransitionTime"] = before["lastTransitionTime"].clone();
                 condition["lastHeartbeatTime"] = before["lastHeartbeatTime"].clone();
@@ -132,7 +138,9 @@ impl Agent<'_> {
         }
         let known = &node["status"];
         if status.as_object().into_iter().flatten().any(|(field, value)| known[field] != *value) {
-            self.client.patch(&format!("{}/status", self.path()), &json!({"status": status})).await?;
+            self.client
+                .patch(&format!("{}/status", self.path()), &json!({"status": status}))
+                .await?;
         }
         Ok(())
     }
@@ -154,9 +162,24 @@ impl Agent<'_> {
             condition("Ready", "False", "KubeletNotReady", message)
         };
         status["conditions"] = json!([
-            condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-            condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-            condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+            condition(
+                "MemoryPressure",
+                "False",
+                "KubeletHasSufficientMemory",
+                "kubelet has sufficient memory available"
+            ),
+            condition(
+                "DiskPressure",
+                "False",
+                "KubeletHasNoDiskPressure",
+                "kubelet has no disk pressure"
+            ),
+            condition(
+                "PIDPressure",
+                "False",
+                "KubeletHasSufficientPID",
+                "kubelet has sufficient PID available"
+            ),
             ready,
         ]);
         status
@@ -187,16 +210,25 @@ fn parse_taint(text: &str) -> Option<Value> {
 async fn facts(config: &Kubeconfig, options: &Options) -> anyhow::Result<Value> {
     let address = match &options.address {
         Some(address) => address.clone(),
-        None => crate::kube::kubeadm::route_address(&config.server).context("failed to find this node's address: give --node-ip")?,
+        None => crate::kube::kubeadm::route_address(&config.server)
+            .context("failed to find this node's address: give --node-ip")?,
     };
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let release = read("/etc/os-release");
-    let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or("Linux").trim_matches('"').to_owned();
-    let memory = read("/proc/meminfo").lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next().map(str::to_owned));
+    let name = release
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))
+        .unwrap_or("Linux")
+        .trim_matches('"')
+        .to_owned();
+    let memory = read("/proc/meminfo").lines().find_map(|line| {
+        line.strip_prefix("MemTotal:")?.split_whitespace().next().map(str::to_owned)
+    });
     let memory = format!("{}Ki", memory.unwrap_or_else(|| "0".to_owned()));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).to_string();
     let pods = options.config["maxPods"].as_i64().unwrap_or(110).to_string();
-    let resources = json!({"cpu": cores, "memory": memory, "pods": pods, "ephemeral-storage": "20Gi"});
+    let resources =
+        json!({"cpu": cores, "memory": memory, "pods": pods, "ephemeral-storage": "20Gi"});
     Ok(json!({
         "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": options.name}],
         "capacity": resources, "allocatable": resources,

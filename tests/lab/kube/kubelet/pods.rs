@@ -51,7 +51,9 @@ async fn sync(agent: &Agent<'_>, pod: &Value) {
 /// A pod that writes CNI configuration has the host's folder for it as a volume.
 fn is_network(pod: &Value) -> bool {
     let volumes = pod["spec"]["volumes"].as_array();
-    volumes.into_iter().flatten().any(|volume| volume["hostPath"]["path"].as_str().is_some_and(|path| path.starts_with(paths::CNI)))
+    volumes.into_iter().flatten().any(|volume| {
+        volume["hostPath"]["path"].as_str().is_some_and(|path| path.starts_with(paths::CNI))
+    })
 }
 
 async fn start_network(agent: &Agent<'_>) -> anyhow::Result<()> {
@@ -68,7 +70,10 @@ async fn start_network(agent: &Agent<'_>) -> anyhow::Result<()> {
 }
 
 async fn resync(agent: &Agent<'_>) -> Result<(), ApiError> {
-    let pods = agent.client().get(&format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{}", agent.name())).await?;
+    let pods = agent
+        .client()
+        .get(&format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{}", agent.name()))
+        .await?;
     for pod in pods["items"].as_array().into_iter().flatten() {
         start(agent, pod).await?;
     }
@@ -79,7 +84,10 @@ async fn resync(agent: &Agent<'_>) -> Result<(), ApiError> {
 async fn start(agent: &Agent<'_>, pod: &Value) -> Result<(), ApiError> {
     let host = pod["spec"]["hostNetwork"] == true;
     let conditions = pod["status"]["conditions"].as_array();
-    let ready = conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+    let ready = conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
     let ended = ["Succeeded", "Failed"].iter().any(|phase| pod["status"]["phase"] == *phase);
     if ready || ended || (!host && !network_ready()) {
         return Ok(());
@@ -87,7 +95,8 @@ async fn start(agent: &Agent<'_>, pod: &Value) -> Result<(), ApiError> {
     // The control plane calls pods of a lost node not ready: it must hear first that this one is back.
     agent.report().await?;
     let time = now();
-    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": time});
+    let condition =
+        |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": time});
     let containers: Vec<Value> = pod["spec"]["containers"]
         .as_array()
         .into_iter()
@@ -121,10 +130,19 @@ fn pod_address(pod: &Value) -> String {
 /// Static pods show in the API as mirror pods.
 async fn mirror_static_pods(agent: &Agent<'_>) -> Result<(), ApiError> {
     let node = agent.client().get(&format!("/api/v1/nodes/{}", agent.name())).await?;
-    let entries = std::fs::read_dir(paths::under_root(paths::MANIFESTS)).into_iter().flatten().flatten();
-    for file in entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
-        let Some(mut pod) = std::fs::read_to_string(&file).ok().and_then(|text| yaml::document(&text).ok()) else { continue };
-        let name = format!("{}-{}", pod["metadata"]["name"].as_str().unwrap_or("pod"), agent.name());
+    let entries =
+        std::fs::read_dir(paths::under_root(paths::MANIFESTS)).into_iter().flatten().flatten();
+    for file in entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+    {
+        let Some(mut pod) =
+            std::fs::read_to_string(&file).ok().and_then(|text| yaml::document(&text).ok())
+        else {
+            continue;
+        };
+        let name =
+            format!("{}-{}", pod["metadata"]["name"].as_str().unwrap_or("pod"), agent.name());
         let namespace = pod["metadata"]["namespace"].as_str().unwrap_or("default").to_owned();
         pod["metadata"]["name"] = name.into();
         pod["metadata"]["annotations"]["kubernetes.io/config.mirror"] = "standin".into();
