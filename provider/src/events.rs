@@ -15,17 +15,17 @@ use crate::provider::environment;
 
 /// Where the events of one resource go.
 #[derive(Clone, Debug)]
-pub struct Events {
+pub(crate) struct Events {
     file: Option<Arc<File>>,
     resource: &'static str,
     name: String,
 }
 
 impl Events {
-    /// The events of the resource `name` of the type `resource`, to the file that `path` names.
-    pub fn open(path: Option<&str>, resource: &'static str, name: &str) -> Self {
-        let file = path.filter(|path| !path.is_empty()).and_then(|path| {
-            let opened = OpenOptions::new().append(true).create(true).open(path);
+    /// The events of the resource `name` of the type `resource`.
+    pub(crate) fn open(resource: &'static str, name: &str) -> Self {
+        let file = environment("KUBESMITH_EVENTS").and_then(|path| {
+            let opened = OpenOptions::new().append(true).create(true).open(&path);
             opened
                 .inspect_err(|error| tracing::warn!(path, %error, "events cannot be written"))
                 .ok()
@@ -34,7 +34,7 @@ impl Events {
     }
 
     /// Writes one event.
-    pub fn tell(
+    pub(crate) fn tell(
         &self,
         phase: Phase,
         status: Status,
@@ -59,7 +59,7 @@ impl Events {
     }
 
     /// Writes the last event of a destroy: what was seen absent.
-    pub fn receipt(&self, receipt: Receipt) {
+    pub(crate) fn receipt(&self, receipt: Receipt) {
         let step = "destroyed: Proxmox confirms that nothing is left".to_owned();
         tracing::info!(name = self.name, ?receipt, "{step}");
         let event = self.event(Phase::Destroy, Status::Done);

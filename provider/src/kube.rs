@@ -20,14 +20,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A way into one cluster's API.
 #[derive(Clone, Debug)]
-pub struct Api {
+pub(crate) struct Api {
     server: String,
     http: reqwest::Client,
 }
 
 /// A kubeconfig that cannot be used. Never shows its content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadKubeconfig {
+pub(crate) enum BadKubeconfig {
     /// A line is missing.
     #[error("the kubeconfig has no {0}")]
     Missing(&'static str),
@@ -39,11 +39,11 @@ pub enum BadKubeconfig {
 /// The API did not answer as hoped; the text says what was seen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Unanswered(pub String);
+pub(crate) struct Unanswered(pub String);
 
 impl Api {
     /// Reads a kubeconfig as kubeadm writes it.
-    pub fn from_kubeconfig(text: &str) -> Result<Self, BadKubeconfig> {
+    pub(crate) fn from_kubeconfig(text: &str) -> Result<Self, BadKubeconfig> {
         let server =
             field(text, "server").ok_or(BadKubeconfig::Missing("server"))?.trim_end_matches('/');
         let authority = pem(text, "certificate-authority-data")?;
@@ -76,7 +76,7 @@ impl Api {
     }
 
     /// The registered nodes, and whether each is ready. Fails unless the API itself says it is ready.
-    pub async fn nodes(&self) -> Result<BTreeMap<NodeName, bool>, Unanswered> {
+    pub(crate) async fn nodes(&self) -> Result<BTreeMap<NodeName, bool>, Unanswered> {
         self.get("/readyz").await?;
         let body = self.get("/api/v1/nodes").await?;
         let list: NodeList = serde_json::from_slice(&body).map_err(|error| {

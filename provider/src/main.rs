@@ -1,8 +1,11 @@
 //! The Kubesmith provider: clusters on Proxmox VE, their addresses, and the ledger these are kept in.
 //!
-//! Terraform starts this program and speaks to it over the plugin protocol.
+//! Terraform starts this program and speaks to it over the plugin protocol. People start it with the name
+//! of a task for administrators.
 
 use std::process::ExitCode;
+
+use clap::Parser as _;
 
 mod ansible;
 mod cluster;
@@ -13,6 +16,7 @@ mod ip_pool;
 mod kube;
 mod ledger;
 mod machine;
+mod orphans;
 mod provider;
 mod ssh;
 mod stamp;
@@ -21,6 +25,22 @@ mod wait;
 /// The provider's address in a configuration's `required_providers`.
 const ADDRESS: &str = "registry.terraform.io/kubesmith/kubesmith";
 
+/// The Kubesmith provider. Terraform starts it by itself, without arguments; these are tasks for
+/// administrators.
+#[derive(clap::Parser)]
+#[command(arg_required_else_help = true)]
+enum Task {
+    Orphans(orphans::Options),
+}
+
 fn main() -> ExitCode {
-    kubesmith_tfplugin::serve(ADDRESS, provider::Kubesmith)
+    match std::env::args().nth(1).as_deref() {
+        // Terraform's start, and what serving itself understands.
+        None | Some("--debug" | "--version") => {
+            kubesmith_tfplugin::serve(ADDRESS, provider::Kubesmith)
+        }
+        Some(_) => match Task::parse() {
+            Task::Orphans(options) => orphans::run(&options),
+        },
+    }
 }

@@ -26,7 +26,7 @@ const DEFAULT_LEDGER_VMID: u32 = 9990;
 pub(crate) struct Kubesmith;
 
 /// Self-service Kubernetes clusters on Proxmox VE.
-#[derive(Model)]
+#[derive(Default, Model)]
 pub(crate) struct ProviderConfig {
     /// Address of the Proxmox VE API, for instance `https://pve.example.org:8006`. May come from
     /// `KUBESMITH_ENDPOINT`.

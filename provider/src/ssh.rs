@@ -22,18 +22,18 @@ use crate::wait::{Limits, Look, Pacing, WaitError, until};
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// The key pair with which a cluster's machines are entered.
-pub struct KeyPair {
+pub(crate) struct KeyPair {
     private: PrivateKey,
 }
 
 /// A private key that cannot be used. Never shows the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not an unencrypted Ed25519 private key in OpenSSH format")]
-pub struct BadKey;
+pub(crate) struct BadKey;
 
 impl KeyPair {
     /// A new key pair; the comment is what people see in `authorized_keys`.
-    pub fn generate(comment: &str) -> Self {
+    pub(crate) fn generate(comment: &str) -> Self {
         let seed = Zeroizing::new(rand::random::<[u8; 32]>());
         let pair = KeypairData::from(Ed25519Keypair::from_seed(&seed));
         Self {
@@ -43,25 +43,25 @@ impl KeyPair {
     }
 
     /// Reads a private key in OpenSSH format.
-    pub fn parse(pem: &str) -> Result<Self, BadKey> {
+    pub(crate) fn parse(pem: &str) -> Result<Self, BadKey> {
         let private = PrivateKey::from_openssh(pem).map_err(|_| BadKey)?;
         private.key_data().ed25519().ok_or(BadKey)?;
         Ok(Self { private })
     }
 
     /// The private key in OpenSSH format.
-    pub fn private_text(&self) -> Zeroizing<String> {
+    pub(crate) fn private_text(&self) -> Zeroizing<String> {
         self.private.to_openssh(LineEnding::LF).expect("a key that was made or read can be written")
     }
 
     /// The line for `authorized_keys`.
-    pub fn public_line(&self) -> String {
+    pub(crate) fn public_line(&self) -> String {
         self.private.public_key().to_openssh().expect("a key that was made or read can be written")
     }
 
     /// A short mark of the key, which stands in the stamp of every machine that was made for it: who
     /// finds another mark knows that this key does not open that machine.
-    pub fn nonce(&self) -> Nonce {
+    pub(crate) fn nonce(&self) -> Nonce {
         let bytes = self.private.key_data().ed25519().map(|pair| pair.public.0).unwrap_or_default();
         let digest = Sha256::digest(bytes);
         Nonce::from_bits(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
@@ -76,31 +76,31 @@ impl fmt::Debug for KeyPair {
 
 /// Pinned host keys, in the format of a `known_hosts` file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KnownHosts(BTreeMap<Ipv4Addr, String>);
+pub(crate) struct KnownHosts(BTreeMap<Ipv4Addr, String>);
 
 impl KnownHosts {
     /// Reads the text; lines that are not of the form *address type key* are left out.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         Self(text.lines().filter_map(host_key).collect())
     }
 
     /// Whether this machine's key is pinned.
-    pub fn contains(&self, address: Ipv4Addr) -> bool {
+    pub(crate) fn contains(&self, address: Ipv4Addr) -> bool {
         self.0.contains_key(&address)
     }
 
     /// The pinned key, as `type key`.
-    pub fn get(&self, address: Ipv4Addr) -> Option<&str> {
+    pub(crate) fn get(&self, address: Ipv4Addr) -> Option<&str> {
         self.0.get(&address).map(String::as_str)
     }
 
     /// Pins the key of a machine.
-    pub fn pin(&mut self, address: Ipv4Addr, key: String) {
+    pub(crate) fn pin(&mut self, address: Ipv4Addr, key: String) {
         self.0.insert(address, key);
     }
 
     /// Forgets the key of a machine that is gone.
-    pub fn forget(&mut self, address: Ipv4Addr) {
+    pub(crate) fn forget(&mut self, address: Ipv4Addr) {
         self.0.remove(&address);
     }
 }
@@ -113,10 +113,10 @@ impl fmt::Display for KnownHosts {
 
 /// `ssh-keyscan` cannot be used, or there was no host key in time.
 #[derive(Debug, thiserror::Error)]
-pub enum ScanError {
+pub(crate) enum ScanError {
     /// The program does not run.
     #[error(transparent)]
-    Program(kubesmith_process::Error),
+    Program(Error),
     /// No answer in time.
     #[error(transparent)]
     Wait(#[from] WaitError),
@@ -124,7 +124,7 @@ pub enum ScanError {
 
 /// Waits until the machine answers over SSH and returns its Ed25519 host key. Nothing is known of the
 /// machine before, so this is only for its first contact or to compare.
-pub async fn scan(address: Ipv4Addr, limits: &Limits) -> Result<String, ScanError> {
+pub(crate) async fn scan(address: Ipv4Addr, limits: &Limits) -> Result<String, ScanError> {
     let tool = Tool::new("ssh-keyscan")
         .args(["-t", "ed25519", "-T", "5", &address.to_string()])
         .timeout(Duration::from_secs(20));
@@ -138,9 +138,13 @@ pub async fn scan(address: Ipv4Addr, limits: &Limits) -> Result<String, ScanErro
         match tool.output(&limits.cancel).await {
             Ok(output) => match scanned(&output.stdout, address) {
                 Some(key) => Look::Ready(Ok(key)),
-                None => Look::NotYet(format!("{address} accepts connections but shows no Ed25519 host key")),
+                None => Look::NotYet(format!(
+                    "{address} accepts connections but shows no Ed25519 host key"
+                )),
             },
-            Err(error @ (Error::NotFound { .. } | Error::Start { .. })) => Look::Ready(Err(ScanError::Program(error))),
+            Err(error @ (Error::NotFound { .. } | Error::Start { .. })) => {
+                Look::Ready(Err(ScanError::Program(error)))
+            }
             Err(error) => Look::NotYet(format!("{address} accepts connections, but {error}")),
         }
     };

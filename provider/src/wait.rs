@@ -8,16 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 /// How long something may take, and whether it is still wanted.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// When to give up.
-    pub deadline: Instant,
+    pub(crate) deadline: Instant,
     /// Set when Terraform asks to stop.
-    pub cancel: CancellationToken,
+    pub(crate) cancel: CancellationToken,
 }
 
 /// What one look at the world showed.
 #[derive(Debug)]
-pub enum Look<T> {
+pub(crate) enum Look<T> {
     /// It is so.
     Ready(T),
     /// Not yet; the text says what was seen.
@@ -26,16 +26,16 @@ pub enum Look<T> {
 
 /// How long to pause between two looks: from `first`, growing, up to `most`.
 #[derive(Clone, Copy, Debug)]
-pub struct Pacing {
+pub(crate) struct Pacing {
     /// The pause after the first look.
-    pub first: Duration,
+    pub(crate) first: Duration,
     /// The longest pause.
-    pub most: Duration,
+    pub(crate) most: Duration,
 }
 
 /// Why a wait ended without what was waited for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WaitError {
+pub(crate) enum WaitError {
     /// The deadline passed.
     #[error("gave up waiting for {what} after {}; last seen: {last}", Seconds(*waited))]
     TimedOut {
@@ -58,27 +58,25 @@ pub enum WaitError {
 
 impl Limits {
     /// The same, but giving up after `most` at the latest.
-    pub fn within(&self, most: Duration) -> Self {
+    pub(crate) fn within(&self, most: Duration) -> Self {
         Self { deadline: self.deadline.min(Instant::now() + most), cancel: self.cancel.clone() }
     }
 
     /// The time that is left.
-    pub fn left(&self) -> Duration {
+    pub(crate) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 }
 
 impl Pacing {
-    /// For conditions that a local look answers within milliseconds.
-    pub const QUICK: Self =
-        Self { first: Duration::from_millis(200), most: Duration::from_secs(1) };
     /// For conditions that cost a server something.
-    pub const CALM: Self = Self { first: Duration::from_millis(500), most: Duration::from_secs(3) };
+    pub(crate) const CALM: Self =
+        Self { first: Duration::from_millis(500), most: Duration::from_secs(3) };
 }
 
 /// Looks until the condition holds, the deadline passes, or Terraform asks to stop. A look that hangs
 /// is given up with the deadline too.
-pub async fn until<T, F, Fut>(
+pub(crate) async fn until<T, F, Fut>(
     what: &str,
     limits: &Limits,
     pacing: Pacing,
@@ -131,7 +129,8 @@ impl fmt::Display for Seconds {
 mod tests {
     use super::*;
 
-    const SHORT: Pacing = Pacing { first: Duration::from_millis(1), most: Duration::from_millis(5) };
+    const SHORT: Pacing =
+        Pacing { first: Duration::from_millis(1), most: Duration::from_millis(5) };
 
     fn limits(time: Duration) -> Limits {
         Limits { deadline: Instant::now() + time, cancel: CancellationToken::new() }
@@ -151,7 +150,8 @@ mod tests {
     #[tokio::test]
     async fn a_look_that_hangs_is_given_up_and_a_cancel_is_obeyed() {
         let hangs = std::future::pending::<Look<()>>;
-        let error = until("an answer", &limits(Duration::from_millis(20)), SHORT, hangs).await.unwrap_err();
+        let error =
+            until("an answer", &limits(Duration::from_millis(20)), SHORT, hangs).await.unwrap_err();
         assert!(matches!(error, WaitError::TimedOut { .. }));
 
         let limits = limits(Duration::from_secs(60));

@@ -17,7 +17,11 @@ fn wrong_values_are_errors_at_the_attribute_before_anything_is_made() {
         ("count = 2", "count = 9", "6 addresses"),
         ("count = 2", "count = -1", "count"),
         ("vlan = 119", "vlan = 5000", "vlan"),
-        ("cores = 2, memory_mib = 4096, disk_gib = 20 }\n  workers", "cores = 1, memory_mib = 4096, disk_gib = 20 }\n  workers", "cores"),
+        (
+            "cores = 2, memory_mib = 4096, disk_gib = 20 }\n  workers",
+            "cores = 1, memory_mib = 4096, disk_gib = 20 }\n  workers",
+            "cores",
+        ),
         ("network       =", "pod_cidr = \"10.40.0.0/16\"\n  network       =", "10.40.0.0/16"),
         ("network       =", "pod_cidr = \"banana\"\n  network       =", "banana"),
         ("first         = \"10.40.19.201\"", "first         = \"10.40.20.201\"", "10.40.20.201"),
@@ -28,7 +32,10 @@ fn wrong_values_are_errors_at_the_attribute_before_anything_is_made() {
         let workspace = world.workspace("course-1", &good.replacen(from, to, 1));
         let failed = workspace.apply_fails();
         assert!(failed.contains(named), "{to}: {named:?} is not named:\n{failed}");
-        assert!(failed.contains("main.tf line"), "{to}: the error is not at an attribute:\n{failed}");
+        assert!(
+            failed.contains("main.tf line"),
+            "{to}: the error is not at an attribute:\n{failed}"
+        );
         assert_eq!(workspace.resources(), Vec::<String>::new(), "{to}: something was made");
     }
     world.assert_empty();
@@ -48,7 +55,8 @@ fn a_proxmox_that_is_down_unknown_or_refuses_is_said_so() {
         ("KUBESMITH_OWNER", "Not An Owner", "owner"),
     ];
     for (variable, value, named) in cases {
-        let mut workspace = world.workspace("course-1", &format!("{}{}", hcl::pool(), hcl::lease("demo", 2)));
+        let mut workspace =
+            world.workspace("course-1", &format!("{}{}", hcl::pool(), hcl::lease("demo", 2)));
         workspace.set_env(variable, value);
         let failed = workspace.apply_fails();
         assert!(failed.contains(named), "{variable}={value}: {named:?} is not named:\n{failed}");
@@ -80,13 +88,22 @@ fn a_missing_privilege_is_named_with_its_path() {
 fn tenant(world: &World) -> String {
     let tenant = "tenant@pve";
     world.proxmox("POST", "/access/users", &[("userid", tenant)]);
-    let made = world.proxmox("POST", &format!("/access/users/{tenant}/token/ks"), &[("privsep", "0")]);
+    let made =
+        world.proxmox("POST", &format!("/access/users/{tenant}/token/ks"), &[("privsep", "0")]);
     let privileges = "VM.Allocate VM.Audit VM.Clone VM.PowerMgmt VM.Config.CPU VM.Config.Memory VM.Config.Disk \
                       VM.Config.Network VM.Config.Cloudinit VM.Config.Options Pool.Audit Datastore.AllocateSpace \
                       Datastore.Audit Sys.Audit";
-    world.proxmox("POST", "/access/roles", &[("roleid", "AlmostTenant"), ("privs", &privileges.replace(' ', ","))]);
+    world.proxmox(
+        "POST",
+        "/access/roles",
+        &[("roleid", "AlmostTenant"), ("privs", &privileges.replace(' ', ","))],
+    );
     for path in ["/vms", "/storage", "/nodes"] {
-        world.proxmox("PUT", "/access/acl", &[("path", path), ("users", tenant), ("roles", "AlmostTenant")]);
+        world.proxmox(
+            "PUT",
+            "/access/acl",
+            &[("path", path), ("users", tenant), ("roles", "AlmostTenant")],
+        );
     }
     format!("{tenant}!ks={}", made["value"].as_str().expect("a secret"))
 }
@@ -94,10 +111,14 @@ fn tenant(world: &World) -> String {
 #[test]
 fn a_template_that_does_not_fit_is_refused_before_anything_is_made() {
     let Some(world) = world(Needs::Terraform) else { return };
-    let workspace = world.workspace("course-1", &hcl::all(1).replace("ubuntu-24.04-k8s-1.36", "windows-11"));
+    let workspace =
+        world.workspace("course-1", &hcl::all(1).replace("ubuntu-24.04-k8s-1.36", "windows-11"));
     let failed = workspace.apply_fails();
     assert!(failed.contains("windows-11") && failed.contains("template"), "{failed}");
-    assert!(failed.contains("ubuntu-24.04-k8s-1.36"), "the templates there are, are not named:\n{failed}");
+    assert!(
+        failed.contains("ubuntu-24.04-k8s-1.36"),
+        "the templates there are, are not named:\n{failed}"
+    );
 
     // One without a cloud-init drive.
     world.proxmox("PUT", "/nodes/pve1/qemu/9000/config", &[("delete", "ide2")]);
@@ -118,9 +139,16 @@ fn a_full_storage_and_a_strangers_machine_stop_the_create_and_stay_untouched() {
     assert!(failed.contains("shared"), "the storage is not named:\n{failed}");
     world.heal();
 
-    world.proxmox("POST", "/nodes/pve2/qemu", &[("vmid", "19202"), ("name", "printer-server"), ("memory", "64")]);
+    world.proxmox(
+        "POST",
+        "/nodes/pve2/qemu",
+        &[("vmid", "19202"), ("name", "printer-server"), ("memory", "64")],
+    );
     let failed = workspace.apply_fails();
-    assert!(failed.contains("19202") && failed.contains("printer-server"), "the stranger is not named:\n{failed}");
+    assert!(
+        failed.contains("19202") && failed.contains("printer-server"),
+        "the stranger is not named:\n{failed}"
+    );
     workspace.destroy();
     let left: Vec<_> = world.machines().into_iter().map(|(vmid, _)| vmid).collect();
     assert_eq!(left, [19202], "the stranger's machine must stay, and only it");
@@ -134,9 +162,15 @@ fn a_guest_that_never_answers_is_named_with_what_was_last_seen() {
     for kind in ["never_boots", "ssh_refused"] {
         world.fault(&json!({"kind": kind, "vmid": 19201}));
         let failed = workspace.apply_fails();
-        assert!(failed.contains("demo-cp-1") && failed.contains("10.40.19.201"), "{kind}: the machine is not named:\n{failed}");
+        assert!(
+            failed.contains("demo-cp-1") && failed.contains("10.40.19.201"),
+            "{kind}: the machine is not named:\n{failed}"
+        );
         assert!(failed.contains("SSH"), "{kind}: what was awaited is not said:\n{failed}");
-        assert!(workspace.resources().contains(&"kubesmith_cluster.demo".to_owned()), "{kind}: the state forgot it");
+        assert!(
+            workspace.resources().contains(&"kubesmith_cluster.demo".to_owned()),
+            "{kind}: the state forgot it"
+        );
         world.heal();
         workspace.destroy();
         world.assert_empty();

@@ -32,7 +32,9 @@ fn killed_in_each_kind_of_step_of_create_the_next_apply_goes_on() {
     for kind in &kinds {
         std::fs::remove_file(workspace.events_file()).expect("the events");
         let mut running = workspace.start(APPLY);
-        if workspace.wait_for_event(&mut running, |event| event["status"] == "started" && event["kind"] == kind.as_str()) {
+        if workspace.wait_for_event(&mut running, |event| {
+            event["status"] == "started" && event["kind"] == kind.as_str()
+        }) {
             running.kill();
             killed.insert(kind.clone());
         } else {
@@ -59,11 +61,15 @@ fn interrupted_once_the_state_is_kept_and_destroy_leaves_nothing() {
     let Some(world) = world(Needs::Guests) else { return };
     let workspace = world.workspace("course-1", &hcl::all(1));
     let mut running = workspace.start(APPLY);
-    assert!(workspace.wait_for_event(&mut running, |event| event["phase"] == "boot" && event["status"] == "started"));
+    assert!(workspace.wait_for_event(&mut running, |event| event["phase"] == "boot"
+        && event["status"] == "started"));
     running.interrupt();
     let (ok, text) = running.finish();
     assert!(!ok, "an interrupted apply must not succeed:\n{text}");
-    assert!(workspace.resources().contains(&"kubesmith_cluster.demo".to_owned()), "the state forgot the cluster:\n{text}");
+    assert!(
+        workspace.resources().contains(&"kubesmith_cluster.demo".to_owned()),
+        "the state forgot the cluster:\n{text}"
+    );
     workspace.destroy();
     world.assert_empty();
 }

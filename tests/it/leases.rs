@@ -10,12 +10,18 @@ use crate::{
 /// The addresses that a workspace's lease holds.
 fn addresses(attributes: &serde_json::Value) -> Vec<Ipv4Addr> {
     let list = attributes["addresses"].as_array().expect("addresses");
-    list.iter().map(|address| address.as_str().expect("text").parse().expect("an address")).collect()
+    list.iter()
+        .map(|address| address.as_str().expect("text").parse().expect("an address"))
+        .collect()
 }
 
 /// Rows of the pool's set in the ledger.
 fn rows(world: &World) -> Vec<serde_json::Value> {
-    world.proxmox("GET", "/nodes/pve1/qemu/9990/firewall/ipset/lab", &[]).as_array().expect("rows").clone()
+    world
+        .proxmox("GET", "/nodes/pve1/qemu/9990/firewall/ipset/lab", &[])
+        .as_array()
+        .expect("rows")
+        .clone()
 }
 
 #[test]
@@ -34,7 +40,10 @@ fn a_pool_and_a_lease_live_in_different_states() {
 
     // Somebody removes a row by hand: the plan shows it, apply puts exactly that row back.
     let row = &rows(&world)[2];
-    let path = format!("/nodes/pve1/qemu/9990/firewall/ipset/lab/{}", row["cidr"].as_str().expect("a cidr"));
+    let path = format!(
+        "/nodes/pve1/qemu/9990/firewall/ipset/lab/{}",
+        row["cidr"].as_str().expect("a cidr")
+    );
     world.proxmox("DELETE", &path, &[]);
     let (_, planned) = course.terraform(&["plan", "-no-color"]);
     assert!(!planned.contains("No changes."), "the plan hides a missing row:\n{planned}");
@@ -52,7 +61,10 @@ fn a_pool_and_a_lease_live_in_different_states() {
 
     // A pool with leases stays.
     let (ok, refused) = admin.terraform(&["destroy", "-auto-approve", "-no-color"]);
-    assert!(!ok && one_line(&refused).contains("demo"), "the lease in the way is not named:\n{refused}");
+    assert!(
+        !ok && one_line(&refused).contains("demo"),
+        "the lease in the way is not named:\n{refused}"
+    );
     course.destroy();
     admin.destroy();
     world.assert_empty();
@@ -71,7 +83,10 @@ provider "kubesmith" {
         .map(|index| {
             let mut hcl = hcl::lease(&format!("r{index}"), 5);
             if index % 2 == 1 {
-                hcl = format!("{two}{}", hcl.replace("size = 5", "size = 5\n  provider = kubesmith.second"));
+                hcl = format!(
+                    "{two}{}",
+                    hcl.replace("size = 5", "size = 5\n  provider = kubesmith.second")
+                );
             }
             world.workspace(&format!("racer-{index}"), &hcl)
         })
@@ -79,7 +94,14 @@ provider "kubesmith" {
     let outputs: Vec<_> = thread::scope(|scope| {
         let racers: Vec<_> = workspaces
             .iter()
-            .map(|workspace| scope.spawn(|| workspace.command(&["apply", "-auto-approve", "-no-color"]).output().expect("terraform")))
+            .map(|workspace| {
+                scope.spawn(|| {
+                    workspace
+                        .command(&["apply", "-auto-approve", "-no-color"])
+                        .output()
+                        .expect("terraform")
+                })
+            })
             .collect();
         racers.into_iter().map(|racer| racer.join().expect("a racer")).collect()
     });
@@ -88,8 +110,14 @@ provider "kubesmith" {
         assert!(output.status.success(), "racer {index}: {}", text(output));
         let block = addresses(&workspace.attributes(&format!("kubesmith_ip_lease.r{index}")));
         assert_eq!(block.len(), 5);
-        assert!(block.windows(2).all(|pair| u32::from(pair[0]) + 1 == u32::from(pair[1])), "not contiguous: {block:?}");
-        assert!(block.iter().all(|address| all.insert(*address)), "an address was leased twice: {block:?}");
+        assert!(
+            block.windows(2).all(|pair| u32::from(pair[0]) + 1 == u32::from(pair[1])),
+            "not contiguous: {block:?}"
+        );
+        assert!(
+            block.iter().all(|address| all.insert(*address)),
+            "an address was leased twice: {block:?}"
+        );
     }
     assert_eq!(rows(&world).len(), 40);
     for workspace in &workspaces {
@@ -104,20 +132,28 @@ fn what_the_ledger_refuses() {
     let Some(world) = world(Needs::Terraform) else { return };
     world.workspace("admin", &hcl::pool_of("10.40.19.201", "10.40.19.210")).apply();
 
-    let missing = world.workspace("course-0", &hcl::lease("demo", 2).replace("\"lab\"", "\"nowhere\""));
+    let missing =
+        world.workspace("course-0", &hcl::lease("demo", 2).replace("\"lab\"", "\"nowhere\""));
     let refused = missing.apply_fails();
     assert!(refused.contains("nowhere") && refused.contains("kubesmith_ip_pool"), "{refused}");
 
     let first = world.workspace("course-1", &hcl::lease("demo", 6));
     first.apply();
     let exhausted = world.workspace("course-2", &hcl::lease("other", 6)).apply_fails();
-    assert!(exhausted.contains("lab") && exhausted.contains('4'), "what is free is not said:\n{exhausted}");
+    assert!(
+        exhausted.contains("lab") && exhausted.contains('4'),
+        "what is free is not said:\n{exhausted}"
+    );
 
     let taken = world.workspace("course-3", &hcl::lease("demo", 2)).apply_fails();
     assert!(taken.contains("course-1"), "the other owner is not named:\n{taken}");
 
     // A person's own row, and one that covers a range, are respected and never touched.
-    world.proxmox("POST", "/nodes/pve1/qemu/9990/firewall/ipset/lab", &[("cidr", "10.40.19.208/31"), ("comment", "printers")]);
+    world.proxmox(
+        "POST",
+        "/nodes/pve1/qemu/9990/firewall/ipset/lab",
+        &[("cidr", "10.40.19.208/31"), ("comment", "printers")],
+    );
     let small = world.workspace("course-4", &hcl::lease("small", 2));
     let blocked = small.apply_fails();
     assert!(blocked.contains("lab"), "{blocked}");

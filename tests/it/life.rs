@@ -19,7 +19,14 @@ fn a_cluster_is_made_scaled_repaired_imported_and_destroyed() {
     let mut course = world.workspace("course-1", &hcl::cluster(2));
     course.apply();
     course.assert_no_changes();
-    assert_eq!(nodes(&course), ["demo-cp-1 10.40.19.201 19201", "demo-worker-1 10.40.19.202 19202", "demo-worker-2 10.40.19.203 19203"]);
+    assert_eq!(
+        nodes(&course),
+        [
+            "demo-cp-1 10.40.19.201 19201",
+            "demo-worker-1 10.40.19.202 19202",
+            "demo-worker-2 10.40.19.203 19203"
+        ]
+    );
     let listed = course.kubectl(CLUSTER, &["get", "nodes", "--no-headers"]);
     assert_eq!(listed.lines().filter(|line| line.contains(" Ready ")).count(), 3, "{listed}");
 
@@ -37,7 +44,10 @@ fn a_cluster_is_made_scaled_repaired_imported_and_destroyed() {
     world.stop_and_delete(&node, 19202);
     let (_, planned) = course.terraform(&["plan", "-no-color"]);
     assert!(!planned.contains("No changes."), "the plan hides a missing machine:\n{planned}");
-    assert!(planned.contains("demo-worker-1"), "the plan does not name the missing machine:\n{planned}");
+    assert!(
+        planned.contains("demo-worker-1"),
+        "the plan does not name the missing machine:\n{planned}"
+    );
     course.apply();
     course.assert_no_changes();
     assert_eq!(world.machines().len(), 2);
@@ -45,7 +55,8 @@ fn a_cluster_is_made_scaled_repaired_imported_and_destroyed() {
 
     // Terraform forgets the cluster; it comes back by its name and its key.
     let key = course.dir().join("demo.key");
-    std::fs::write(&key, course.attributes(CLUSTER)["ssh_private_key"].as_str().expect("a key")).expect("write");
+    std::fs::write(&key, course.attributes(CLUSTER)["ssh_private_key"].as_str().expect("a key"))
+        .expect("write");
     let before = course.attributes(CLUSTER);
     course.must(&["state", "rm", CLUSTER]);
     let refused = course.apply_fails();
@@ -70,8 +81,10 @@ fn a_cluster_is_made_scaled_repaired_imported_and_destroyed() {
 #[test]
 fn packages_come_from_the_mirror_where_the_image_has_none() {
     let Some(world) = world(Needs::Guests) else { return };
-    let hcl = hcl::all(0)
-        .replace("template = \"ubuntu-24.04-k8s-1.36\"", "template = \"debian-13-plain\"\n  package_mirror = \"http://10.40.19.254\"");
+    let hcl = hcl::all(0).replace(
+        "template = \"ubuntu-24.04-k8s-1.36\"",
+        "template = \"debian-13-plain\"\n  package_mirror = \"http://10.40.19.254\"",
+    );
     let one = world.workspace("course-1", &hcl);
     one.apply();
     one.assert_no_changes();
@@ -86,14 +99,33 @@ fn nodes(workspace: &Workspace<'_>) -> Vec<String> {
     let nodes = attributes["nodes"].as_array().expect("nodes");
     nodes
         .iter()
-        .map(|node| format!("{} {} {}", node["name"].as_str().unwrap_or("?"), node["address"].as_str().unwrap_or("?"), node["vmid"]))
+        .map(|node| {
+            format!(
+                "{} {} {}",
+                node["name"].as_str().unwrap_or("?"),
+                node["address"].as_str().unwrap_or("?"),
+                node["vmid"]
+            )
+        })
         .collect()
 }
 
 /// What an import must bring back.
 fn same(attributes: &Value) -> Value {
-    let keys = ["name", "endpoint", "nodes", "kubeconfig", "template", "kubernetes_version", "workers", "known_hosts"];
-    keys.iter().map(|key| ((*key).to_owned(), attributes[key].clone())).collect::<serde_json::Map<_, _>>().into()
+    let keys = [
+        "name",
+        "endpoint",
+        "nodes",
+        "kubeconfig",
+        "template",
+        "kubernetes_version",
+        "workers",
+        "known_hosts",
+    ];
+    keys.iter()
+        .map(|key| ((*key).to_owned(), attributes[key].clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 #[test]

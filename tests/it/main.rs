@@ -1,5 +1,7 @@
 //! The integration tests: one binary, the real Terraform and the real Ansible against the lab.
 
+#![expect(clippy::print_stderr, reason = "a skip and a failed lab must be seen")]
+
 mod hcl;
 mod tidy;
 mod world;
@@ -8,3 +10,5 @@ mod bad_input;
 mod crash;
 mod leases;
 mod life;
+mod packages;
+mod standins;

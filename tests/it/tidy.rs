@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf};
 use crate::world::{command, root};
 
 fn tracked(ending: &str) -> Vec<(String, String)> {
-    let output = command("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root()).output();
+    let output = command("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output();
     let list = String::from_utf8(output.expect("git").stdout).expect("UTF-8");
     list.lines()
         .filter(|path| path.ends_with(ending))
@@ -15,7 +18,11 @@ fn tracked(ending: &str) -> Vec<(String, String)> {
 
 #[test]
 fn no_rust_file_is_longer_than_600_lines() {
-    let long: Vec<_> = tracked(".rs").into_iter().filter(|(_, text)| text.lines().count() > 600).map(|(path, _)| path).collect();
+    let long: Vec<_> = tracked(".rs")
+        .into_iter()
+        .filter(|(_, text)| text.lines().count() > 600)
+        .map(|(path, _)| path)
+        .collect();
     assert_eq!(long, Vec::<String>::new(), "split them by idea");
 }
 
@@ -27,7 +34,10 @@ fn leaves_do_not_know_each_other_and_the_lab_knows_none_of_the_products() {
         ("provider/proxmox/Cargo.toml", &[]),
         ("provider/tfplugin/Cargo.toml", &["kubesmith-tfplugin-derive"]),
         ("provider/tfplugin/derive/Cargo.toml", &[]),
-        ("provider/Cargo.toml", &["kubesmith-process", "kubesmith-proxmox", "kubesmith-spec", "kubesmith-tfplugin"]),
+        (
+            "provider/Cargo.toml",
+            &["kubesmith-process", "kubesmith-proxmox", "kubesmith-spec", "kubesmith-tfplugin"],
+        ),
         // The integration tests may read the spec's types; the lab itself may not.
         ("tests/Cargo.toml", &["kubesmith-spec"]),
     ];
@@ -36,7 +46,10 @@ fn leaves_do_not_know_each_other_and_the_lab_knows_none_of_the_products() {
             assert_eq!(path, "Cargo.toml", "a new package: say here what it may import");
             continue;
         };
-        let imports = text.lines().filter(|line| line.starts_with("kubesmith-")).filter_map(|line| line.split(['.', ' ']).next());
+        let imports = text
+            .lines()
+            .filter(|line| line.starts_with("kubesmith-"))
+            .filter_map(|line| line.split(['.', ' ']).next());
         for import in imports {
             assert!(allowed.contains(&import), "{path} must not import {import}");
         }
@@ -50,14 +63,24 @@ fn leaves_do_not_know_each_other_and_the_lab_knows_none_of_the_products() {
 
 #[test]
 fn pure_files_do_no_io() {
-    let effects = ["tokio", "reqwest", "std::fs", "std::process", "std::net::Tcp", "kubesmith_process", "std::env"];
+    let effects = [
+        "tokio",
+        "reqwest",
+        "std::fs",
+        "std::process",
+        "std::net::Tcp",
+        "kubesmith_process",
+        "std::env",
+    ];
     for (path, text) in tracked(".rs") {
         let header = text.lines().take_while(|line| line.starts_with("//!")).collect::<String>();
         if !header.contains("PURE") || path.ends_with("tidy.rs") {
             continue;
         }
         for effect in effects {
-            let code = text.lines().find(|line| line.contains(effect) && !line.trim_start().starts_with("//"));
+            let code = text
+                .lines()
+                .find(|line| line.contains(effect) && !line.trim_start().starts_with("//"));
             assert!(code.is_none(), "{path} is marked PURE but has: {}", code.unwrap_or_default());
         }
     }
@@ -66,11 +89,26 @@ fn pure_files_do_no_io() {
 #[test]
 fn nothing_is_left_open_and_the_project_speaks_of_itself_alone() {
     // Spelled apart, so that this file does not find itself.
-    let words = [concat!("FIX", "ME"), concat!("TO", "DO"), concat!("todo", "!("), concat!("unimpl", "emented!("), concat!("/wor", "k/"), concat!("sha", "red/facts")];
-    let files: Vec<_> = [".rs", ".md", ".toml", ".yml", ".tf", ".py", ".sh", ".j2"].iter().flat_map(|ending| tracked(ending)).collect();
+    let words = [
+        concat!("FIX", "ME"),
+        concat!("TO", "DO"),
+        concat!("todo", "!("),
+        concat!("unimpl", "emented!("),
+        concat!("/wor", "k/"),
+        concat!("sha", "red/facts"),
+    ];
+    let files: Vec<_> = [".rs", ".md", ".toml", ".yml", ".tf", ".py", ".sh", ".j2"]
+        .iter()
+        .flat_map(|ending| tracked(ending))
+        .collect();
     let found: Vec<_> = files
         .iter()
-        .flat_map(|(path, text)| words.iter().filter(|word| text.contains(**word)).map(move |word| format!("{path}: {word}")))
+        .flat_map(|(path, text)| {
+            words
+                .iter()
+                .filter(|word| text.contains(**word))
+                .map(move |word| format!("{path}: {word}"))
+        })
         .collect();
     assert_eq!(found, Vec::<String>::new());
 }
@@ -78,7 +116,8 @@ fn nothing_is_left_open_and_the_project_speaks_of_itself_alone() {
 #[test]
 fn every_ansible_role_and_module_is_documented() {
     for role in ["common", "control_plane", "worker"] {
-        let specs: PathBuf = root().join("ansible/roles").join(role).join("meta/argument_specs.yml");
+        let specs: PathBuf =
+            root().join("ansible/roles").join(role).join("meta/argument_specs.yml");
         assert!(specs.is_file(), "{} is missing", specs.display());
     }
     assert!(root().join("modules/cluster/README.md").is_file());

@@ -106,7 +106,14 @@ impl World {
     pub(crate) fn control(&self, method: &str, path: &str, body: &Value) -> Value {
         let url = format!("{}{path}", self.about("control"));
         let mut curl = self.inside("curl");
-        curl.args(["-sS", "--fail-with-body", "-X", method, "-H", "Content-Type: application/json"]);
+        curl.args([
+            "-sS",
+            "--fail-with-body",
+            "-X",
+            method,
+            "-H",
+            "Content-Type: application/json",
+        ]);
         if !body.is_null() {
             curl.arg("-d").arg(body.to_string());
         }
@@ -133,7 +140,12 @@ impl World {
     }
 
     /// The same, with the status and the whole body.
-    pub(crate) fn try_proxmox(&self, method: &str, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
+    pub(crate) fn try_proxmox(
+        &self,
+        method: &str,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> (u16, Value) {
         let mut curl = self.inside("curl");
         curl.args(["-sS", "-X", method, "--cacert", self.about("ca_file"), "-w", "\n%{http_code}"]);
         curl.arg("-H").arg(format!("Authorization: PVEAPIToken={}", self.about("token")));
@@ -163,16 +175,23 @@ impl World {
 
     /// Deletes a machine as its administrator would: stop, then remove.
     pub(crate) fn stop_and_delete(&self, node: &str, vmid: u64) {
-        for (method, path) in [("POST", format!("/nodes/{node}/qemu/{vmid}/status/stop")), ("DELETE", format!("/nodes/{node}/qemu/{vmid}"))] {
+        for (method, path) in [
+            ("POST", format!("/nodes/{node}/qemu/{vmid}/status/stop")),
+            ("DELETE", format!("/nodes/{node}/qemu/{vmid}")),
+        ] {
             let upid = self.proxmox(method, &path, &[]);
             self.wait_for_task(node, upid.as_str().expect("a UPID"));
         }
     }
 
     fn wait_for_task(&self, node: &str, upid: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
-            let task = self.proxmox("GET", &format!("/nodes/{node}/tasks/{}/status", upid.replace('!', "%21")), &[]);
+            let task = self.proxmox(
+                "GET",
+                &format!("/nodes/{node}/tasks/{}/status", upid.replace('!', "%21")),
+                &[],
+            );
             if task["status"] == "stopped" {
                 assert_eq!(task["exitstatus"], "OK", "{upid}");
                 return;
@@ -361,8 +380,12 @@ impl Workspace<'_> {
     }
 
     /// Waits for an event that `wanted` accepts; false when Terraform ended before one came.
-    pub(crate) fn wait_for_event(&self, running: &mut Running, wanted: impl Fn(&Value) -> bool) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(240);
+    pub(crate) fn wait_for_event(
+        &self,
+        running: &mut Running,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> bool {
+        let deadline = Instant::now() + Duration::from_mins(4);
         loop {
             if self.events().iter().any(&wanted) {
                 return true;
@@ -370,7 +393,11 @@ impl Workspace<'_> {
             if running.child.try_wait().expect("terraform's status").is_some() {
                 return false;
             }
-            assert!(Instant::now() < deadline, "no such event in 240 s; seen: {:#?}", self.events());
+            assert!(
+                Instant::now() < deadline,
+                "no such event in 240 s; seen: {:#?}",
+                self.events()
+            );
             // Not a synchronisation: the file is looked at again until the event stands in it.
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -383,7 +410,12 @@ impl Workspace<'_> {
         let text = attributes["kubeconfig"].as_str().expect("a kubeconfig");
         let path = self.dir.join("kubeconfig");
         let _ = fs::remove_file(&path);
-        let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).expect("open");
+        let mut file = fs::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .expect("open");
         std::io::Write::write_all(&mut file, text.as_bytes()).expect("write");
         path
     }
@@ -411,13 +443,15 @@ impl Running {
 
     /// SIGKILL to Terraform, the provider and all that they started in the same process group.
     pub(crate) fn kill(mut self) {
-        rustix::process::kill_process_group(self.group(), rustix::process::Signal::KILL).expect("kill");
+        rustix::process::kill_process_group(self.group(), rustix::process::Signal::KILL)
+            .expect("kill");
         self.child.wait().expect("terraform ends");
     }
 
     /// SIGINT once to the group, as Ctrl-C does; then Terraform may end by itself.
     pub(crate) fn interrupt(&self) {
-        rustix::process::kill_process_group(self.group(), rustix::process::Signal::INT).expect("interrupt");
+        rustix::process::kill_process_group(self.group(), rustix::process::Signal::INT)
+            .expect("interrupt");
     }
 
     /// Waits for the end: whether it succeeded, and all it printed.
@@ -438,7 +472,11 @@ impl Running {
 
 /// All that a program printed.
 pub(crate) fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// Terraform wraps diagnostics at the terminal's width behind a bar: the same text on one line.
@@ -482,7 +520,8 @@ fn cli_config() -> &'static Path {
 fn ansible_playbook() -> &'static str {
     static PATH: OnceLock<String> = OnceLock::new();
     PATH.get_or_init(|| {
-        let output = command(LAB).args(["tool", "ansible-playbook"]).output().expect("kubesmith-lab");
+        let output =
+            command(LAB).args(["tool", "ansible-playbook"]).output().expect("kubesmith-lab");
         assert!(output.status.success(), "no ansible-playbook: {}", text(&output));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     })

@@ -104,12 +104,18 @@ async fn start(provider: &Path, runs: usize) -> Result<Row> {
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::null())
             .spawn()?;
-        let line = BufReader::new(child.stdout.take().context("stdout is piped")?).lines().next_line().await?;
+        let line = BufReader::new(child.stdout.take().context("stdout is piped")?)
+            .lines()
+            .next_line()
+            .await?;
         ours.push(began.elapsed());
         ensure!(line.is_some_and(|line| line.starts_with("1|6|")), "no handshake line");
         child.kill().await?;
         let began = Instant::now();
-        command::output(command::command("terraform").arg("version").env("CHECKPOINT_DISABLE", "1")).await?;
+        command::output(
+            command::command("terraform").arg("version").env("CHECKPOINT_DISABLE", "1"),
+        )
+        .await?;
         theirs.push(began.elapsed());
     }
     Ok(ratio("handshake line / terraform version", median(ours), median(theirs), 0.1))
@@ -120,7 +126,8 @@ async fn plan(workspace: &Workspace, runs: usize) -> Result<Row> {
     let bare = tempfile::tempdir()?;
     std::fs::write(bare.path().join("main.tf"), "resource \"terraform_data\" \"nothing\" {}\n")?;
     for arguments in [&["init"][..], &["apply", "-auto-approve"]] {
-        command::output(command::command("terraform").args(arguments).current_dir(bare.path())).await?;
+        command::output(command::command("terraform").args(arguments).current_dir(bare.path()))
+            .await?;
     }
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..runs {
@@ -157,7 +164,8 @@ async fn apply(workspace: &Workspace) -> Result<(Duration, f64)> {
 /// The largest peak (`VmHWM`) of the provider processes that run now, in MB.
 fn provider_memory() -> f64 {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let status = processes.filter_map(|process| std::fs::read_to_string(process.path().join("status")).ok());
+    let status =
+        processes.filter_map(|process| std::fs::read_to_string(process.path().join("status")).ok());
     // The kernel cuts a process's name after 15 characters.
     let ours = status.filter(|status| status.starts_with("Name:\tterraform-provi"));
     let kilobytes = ours.filter_map(|status| {
@@ -173,10 +181,16 @@ fn show_requests(journal: &Value) {
     let rows = journal.as_array().cloned().unwrap_or_default();
     for row in &rows {
         let path = row["path"].as_str().unwrap_or_default().trim_start_matches("/api2/json");
-        let shape: Vec<_> = path.split('?').next().unwrap_or_default().split('/').map(shape).collect();
-        *shapes.entry(format!("{:<6} {}", row["method"].as_str().unwrap_or("?"), shape.join("/"))).or_default() += 1;
+        let shape: Vec<_> =
+            path.split('?').next().unwrap_or_default().split('/').map(shape).collect();
+        *shapes
+            .entry(format!("{:<6} {}", row["method"].as_str().unwrap_or("?"), shape.join("/")))
+            .or_default() += 1;
     }
-    say(format_args!("\nProxmox requests of a create of pool, lease and 1+2 machines: {}", rows.len()));
+    say(format_args!(
+        "\nProxmox requests of a create of pool, lease and 1+2 machines: {}",
+        rows.len()
+    ));
     for (shape, count) in shapes {
         say(format_args!("  {count:>4}  {shape}"));
     }

@@ -31,8 +31,9 @@ pub(crate) async fn create(session: &Session, ansible_playbook: &Path) -> Result
     let public = std::fs::read_to_string(key.with_extension("pub"))?;
 
     let began = Instant::now();
-    let host_keys = try_join_all(MACHINES.map(|machine| boot(session, machine, public.trim()))).await?;
-    let run = Run::prepare(dir.path(), key, &host_keys.concat())?;
+    let host_keys =
+        try_join_all(MACHINES.map(|machine| boot(session, machine, public.trim()))).await?;
+    let run = Run::prepare(dir.path(), &key, &host_keys.concat())?;
     let mut ansible = session.inside(ansible_playbook);
     ansible.arg("-i").arg(&run.inventory).arg("-e").arg(format!("@{}", run.variables.display()));
     ansible.arg("site.yml").current_dir(playbooks()).env("ANSIBLE_HOME", dir.path());
@@ -43,10 +44,15 @@ pub(crate) async fn create(session: &Session, ansible_playbook: &Path) -> Result
     Ok(took)
 }
 
-/// One machine from the template until it answers over SSH; its host key as a line for known_hosts.
-async fn boot(session: &Session, (name, _, last, vmid): (&str, &str, u8, u32), public_key: &str) -> Result<String> {
+/// One machine from the template until it answers over SSH; its host key as a line for `known_hosts`.
+async fn boot(
+    session: &Session,
+    (name, _, last, vmid): (&str, &str, u8, u32),
+    public_key: &str,
+) -> Result<String> {
     let new = vmid.to_string();
-    task(session, "POST", "/nodes/pve1/qemu/9000/clone", &[("newid", &new), ("name", name)]).await?;
+    task(session, "POST", "/nodes/pve1/qemu/9000/clone", &[("newid", &new), ("name", name)])
+        .await?;
     let address = format!("10.40.19.{last}");
     let path = format!("/nodes/pve1/qemu/{vmid}");
     let form = [
@@ -55,14 +61,18 @@ async fn boot(session: &Session, (name, _, last, vmid): (&str, &str, u8, u32), p
         ("net0", "virtio,bridge=vmbr0,tag=119"),
         ("ciuser", "kubesmith"),
         ("ciupgrade", "0"),
-        ("sshkeys", &percent_encoding::utf8_percent_encode(public_key, percent_encoding::NON_ALPHANUMERIC).to_string()),
+        (
+            "sshkeys",
+            &percent_encoding::utf8_percent_encode(public_key, percent_encoding::NON_ALPHANUMERIC)
+                .to_string(),
+        ),
         ("ipconfig0", &format!("ip={address}/24,gw=10.40.19.254")),
         ("nameserver", "10.40.2.1"),
     ];
     session.proxmox("PUT", &format!("{path}/config"), &form).await?;
     task(session, "PUT", &format!("{path}/resize"), &[("disk", "scsi0"), ("size", "20G")]).await?;
     task(session, "POST", &format!("{path}/status/start"), &[]).await?;
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     loop {
         let mut scan = session.inside("ssh-keyscan");
         let output = scan.args(["-T", "2", "-t", "ed25519", &address]).output().await?;
@@ -84,9 +94,10 @@ async fn remove(session: &Session, vmid: u32) -> Result<()> {
 async fn task(session: &Session, method: &str, path: &str, form: &[(&str, &str)]) -> Result<()> {
     let upid = session.proxmox(method, path, form).await?;
     let upid = upid.as_str().context("a task's id")?.to_owned();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
-        let status = session.proxmox("GET", &format!("/nodes/pve1/tasks/{upid}/status"), &[]).await?;
+        let status =
+            session.proxmox("GET", &format!("/nodes/pve1/tasks/{upid}/status"), &[]).await?;
         match (status["status"].as_str(), status["exitstatus"].as_str()) {
             (Some("stopped"), Some("OK")) => return Ok(()),
             (Some("stopped"), outcome) => bail!("{method} {path}: {outcome:?}"),
@@ -103,7 +114,7 @@ struct Run {
 }
 
 impl Run {
-    fn prepare(dir: &Path, key: PathBuf, known_hosts: &str) -> Result<Self> {
+    fn prepare(dir: &Path, key: &Path, known_hosts: &str) -> Result<Self> {
         let known = dir.join("known_hosts");
         std::fs::write(&known, known_hosts)?;
         let artifacts = dir.join("artifacts");
@@ -121,7 +132,8 @@ impl Run {
         };
         let group = |wanted: &str| -> Value {
             let members = MACHINES.iter().filter(|(_, group, ..)| *group == wanted);
-            let hosts: serde_json::Map<_, _> = members.map(|(name, _, last, _)| ((*name).to_owned(), host(*last))).collect();
+            let hosts: serde_json::Map<_, _> =
+                members.map(|(name, _, last, _)| ((*name).to_owned(), host(*last))).collect();
             json!({ "hosts": hosts })
         };
         let inventory = json!({"all": {"children": {"control_plane": group("control_plane"), "worker": group("worker")}}});

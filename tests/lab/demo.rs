@@ -94,7 +94,8 @@ impl Programs {
 
 /// Builds the provider beside this program, with the same profile; answers its path.
 pub(crate) async fn build_provider() -> Result<PathBuf> {
-    let folder = std::env::current_exe()?.parent().context("this program lies in a folder")?.to_owned();
+    let folder =
+        std::env::current_exe()?.parent().context("this program lies in a folder")?.to_owned();
     let mut cargo = command::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "-p", "terraform-provider-kubesmith", "-p", "kubesmith-lab"]);
     if folder.ends_with("release") {
@@ -149,14 +150,21 @@ fn show_event(event: &serde_json::Value, began: Instant) {
     };
     let detail = event["detail"].as_str().map(|detail| format!("  ({detail})")).unwrap_or_default();
     let seconds = began.elapsed().as_secs_f32();
-    say(format_args!("  {seconds:6.1} s  {:<10} {:<60} {mark}{detail}", text("phase"), text("step")));
+    say(format_args!(
+        "  {seconds:6.1} s  {:<10} {:<60} {mark}{detail}",
+        text("phase"),
+        text("step")
+    ));
 }
 
 fn show_receipt(workspace: &Workspace) -> Result<()> {
     let events = workspace.events()?;
     let receipt = events.iter().rev().find(|event| event["receipt"].is_object());
     let receipt = &receipt.context("the destroy left no receipt")?["receipt"];
-    say(format_args!("  seen absent: VMIDs {}, addresses {}", receipt["vmids"], receipt["addresses"]));
+    say(format_args!(
+        "  seen absent: VMIDs {}, addresses {}",
+        receipt["vmids"], receipt["addresses"]
+    ));
     Ok(())
 }
 
@@ -165,9 +173,13 @@ async fn play_on(workspace: &Workspace, kubeconfig: &Path) -> Result<()> {
     title("The lab stays up");
     say(format_args!("  workspace     {}", workspace.dir().display()));
     say(format_args!("  kubeconfig    {}", kubeconfig.display()));
-    say("  In another terminal, inside the lab's network, with everything set for terraform and kubectl:");
+    say(
+        "  In another terminal, inside the lab's network, with everything set for terraform and kubectl:",
+    );
     say(format_args!("      {}", workspace.shell_hint()));
-    say("  Try: change workers.count in main.tf and `terraform apply`; `kubectl get nodes`; `terraform destroy`.");
+    say(
+        "  Try: change workers.count in main.tf and `terraform apply`; `kubectl get nodes`; `terraform destroy`.",
+    );
     say("  Enter or Ctrl-C here ends the lab and removes everything.");
     if !std::io::stdin().is_terminal() {
         tokio::signal::ctrl_c().await?;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 pub use deb::build_debs;
-pub use golden::install_golden;
+pub use golden::{install_golden, write_marker};
 pub use repository::{Repository, build_repository};
 pub use serve::{respond, serve};
 

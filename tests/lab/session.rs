@@ -67,7 +67,15 @@ impl Session {
     /// A request to the simulated Proxmox; answers `data`.
     pub async fn proxmox(&self, method: &str, path: &str, form: &[(&str, &str)]) -> Result<Value> {
         let mut curl = self.inside("curl");
-        curl.args(["-sS", "--fail-with-body", "-X", method, "--cacert", self.about("ca_file"), "-H"]);
+        curl.args([
+            "-sS",
+            "--fail-with-body",
+            "-X",
+            method,
+            "--cacert",
+            self.about("ca_file"),
+            "-H",
+        ]);
         curl.arg(format!("Authorization: PVEAPIToken={}", self.about("token")));
         for (key, value) in form {
             curl.arg("--data-urlencode").arg(format!("{key}={value}"));
@@ -84,19 +92,30 @@ impl Session {
 
     /// Fails when a machine or an address is left in the datacentre.
     pub async fn check_empty(&self) -> Result<()> {
-        let rows = self.request("GET", &format!("{}/api2/json/cluster/resources?type=vm", self.url())).await?;
+        let rows = self
+            .request("GET", &format!("{}/api2/json/cluster/resources?type=vm", self.url()))
+            .await?;
         let rows = rows["data"].as_array().cloned().unwrap_or_default();
-        let left: Vec<_> = rows.iter().filter(|row| row["template"] != 1).map(|row| row["vmid"].clone()).collect();
+        let left: Vec<_> =
+            rows.iter().filter(|row| row["template"] != 1).map(|row| row["vmid"].clone()).collect();
         ensure!(left.is_empty(), "VMs are left: {left:?}");
         Ok(())
     }
 
     /// A workspace with this configuration, the provider from a local mirror, and all settings in the environment.
-    pub fn workspace(&self, hcl: &str, provider: &Path, ansible_playbook: &Path) -> Result<Workspace> {
+    pub fn workspace(
+        &self,
+        hcl: &str,
+        provider: &Path,
+        ansible_playbook: &Path,
+    ) -> Result<Workspace> {
         let dir = self.dir.path().join("workspace");
         fs::create_dir_all(&dir)?;
         fs::write(dir.join("main.tf"), hcl)?;
-        let mirror = dir.join(".mirror/registry.terraform.io/kubesmith/kubesmith").join(env!("CARGO_PKG_VERSION")).join("linux_amd64");
+        let mirror = dir
+            .join(".mirror/registry.terraform.io/kubesmith/kubesmith")
+            .join(env!("CARGO_PKG_VERSION"))
+            .join("linux_amd64");
         fs::create_dir_all(&mirror)?;
         let name = format!("terraform-provider-kubesmith_v{}", env!("CARGO_PKG_VERSION"));
         let target = mirror.join(name);
@@ -106,7 +125,10 @@ impl Session {
         let mirror = dir.join(".mirror");
         fs::write(
             &config,
-            format!("provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n", mirror.display()),
+            format!(
+                "provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n",
+                mirror.display()
+            ),
         )?;
         let environment = vec![
             ("TF_CLI_CONFIG_FILE", config.into_os_string()),
@@ -151,7 +173,9 @@ impl Workspace {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut terraform = apart(command::command("nsenter"));
         terraform.arg(format!("--net={}", self.netns)).args(["--", "terraform"]).args(arguments);
-        terraform.envs(self.environment.iter().map(|(key, value)| (key, value))).current_dir(&self.dir);
+        terraform
+            .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .current_dir(&self.dir);
         terraform
     }
 
@@ -173,12 +197,16 @@ impl Workspace {
     pub async fn kubeconfig(&self, address: &str) -> Result<PathBuf> {
         use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
         let state: Value = serde_json::from_str(&self.terraform(&["show", "-json"]).await?)?;
-        let resources = state["values"]["root_module"]["resources"].as_array().cloned().unwrap_or_default();
+        let resources =
+            state["values"]["root_module"]["resources"].as_array().cloned().unwrap_or_default();
         let cluster = resources.iter().find(|resource| resource["address"] == address);
-        let text = cluster.and_then(|cluster| cluster["values"]["kubeconfig"].as_str()).context("no kubeconfig in the state")?;
+        let text = cluster
+            .and_then(|cluster| cluster["values"]["kubeconfig"].as_str())
+            .context("no kubeconfig in the state")?;
         let path = self.dir.join("kubeconfig");
         let _ = fs::remove_file(&path);
-        let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
+        let mut file =
+            fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
         file.write_all(text.as_bytes())?;
         Ok(path)
     }
@@ -187,7 +215,12 @@ impl Workspace {
     fn write_environment(&self) -> Result<()> {
         use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
         let path = self.dir.join("environment");
-        let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(path)?;
         for (key, value) in &self.environment {
             writeln!(file, "export {key}='{}'", value.to_string_lossy().replace('\'', r"'\''"))?;
         }
@@ -197,6 +230,9 @@ impl Workspace {
     /// The command that opens a shell in this workspace.
     pub fn shell_hint(&self) -> String {
         let dir = self.dir.display();
-        format!("sudo nsenter --net={} -- sh -c 'cd {dir} && . ./environment && exec bash'", self.netns)
+        format!(
+            "sudo nsenter --net={} -- sh -c 'cd {dir} && . ./environment && exec bash'",
+            self.netns
+        )
     }
 }

@@ -11,28 +11,28 @@ use serde_json::{Map, Value, json};
 
 /// A machine that a playbook runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
+pub(crate) struct Host {
     /// Kubernetes node name.
-    pub name: NodeName,
+    pub(crate) name: NodeName,
     /// Decides its group.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Where it answers.
-    pub address: Ipv4Addr,
+    pub(crate) address: Ipv4Addr,
 }
 
 /// How to log in.
 #[derive(Clone, Copy, Debug)]
-pub struct Access<'a> {
+pub(crate) struct Access<'a> {
     /// The account.
-    pub user: &'a SshUser,
+    pub(crate) user: &'a SshUser,
     /// File with the private key.
-    pub private_key: &'a Path,
+    pub(crate) private_key: &'a Path,
     /// File with the pinned host keys.
-    pub known_hosts: &'a Path,
+    pub(crate) known_hosts: &'a Path,
 }
 
 /// The inventory of these hosts, in groups `control_plane` and `worker`.
-pub fn inventory(hosts: &[Host], access: Access<'_>) -> Value {
+pub(crate) fn inventory(hosts: &[Host], access: Access<'_>) -> Value {
     let group = |role: Role| {
         let members = hosts.iter().filter(|host| host.role == role);
         let members: Map<String, Value> =
@@ -79,6 +79,37 @@ mod tests {
             known_hosts: Path::new("/run/known"),
         };
         let text = serde_json::to_string_pretty(&inventory(&hosts, access)).unwrap();
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        {
+          "all": {
+            "children": {
+              "control_plane": {
+                "hosts": {
+                  "demo-cp-1": {
+                    "ansible_host": "10.40.19.201",
+                    "ansible_python_interpreter": "/usr/bin/python3",
+                    "ansible_ssh_common_args": "-o UserKnownHostsFile=/run/known -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
+                    "ansible_ssh_private_key_file": "/run/key",
+                    "ansible_user": "kubesmith",
+                    "node_address": "10.40.19.201"
+                  }
+                }
+              },
+              "worker": {
+                "hosts": {
+                  "demo-worker-1": {
+                    "ansible_host": "10.40.19.202",
+                    "ansible_python_interpreter": "/usr/bin/python3",
+                    "ansible_ssh_common_args": "-o UserKnownHostsFile=/run/known -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
+                    "ansible_ssh_private_key_file": "/run/key",
+                    "ansible_user": "kubesmith",
+                    "node_address": "10.40.19.202"
+                  }
+                }
+              }
+            }
+          }
+        }
+        "#);
     }
 }

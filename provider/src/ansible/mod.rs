@@ -110,7 +110,9 @@ pub(crate) async fn play(
     progress.catch_up();
     match finished {
         Ok(_) => Ok(read_secret(&root.join("artifacts/kubeconfig"))?),
-        Err(Error::Failed { .. }) if !progress.failures.is_empty() => Err(PlayError::Tasks(progress.failures)),
+        Err(Error::Failed { .. }) if !progress.failures.is_empty() => {
+            Err(PlayError::Tasks(progress.failures))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -122,13 +124,20 @@ fn prepare(run: &Run<'_>, root: &Path) -> io::Result<()> {
         DirBuilder::new().mode(0o700).create(root.join(folder))?;
     }
     let (private_key, known_hosts) = (root.join("id_ed25519"), root.join("known_hosts"));
-    let access = Access { user: &run.spec.ssh_user, private_key: &private_key, known_hosts: &known_hosts };
+    let access =
+        Access { user: &run.spec.ssh_user, private_key: &private_key, known_hosts: &known_hosts };
     write_private(&private_key, run.private_key.as_bytes())?;
     write_private(&known_hosts, run.known_hosts.as_bytes())?;
     write_private(&root.join("events.jsonl"), b"")?;
-    write_private(&root.join("inventory.json"), &serde_json::to_vec_pretty(&inventory(run.hosts, access))?)?;
+    write_private(
+        &root.join("inventory.json"),
+        &serde_json::to_vec_pretty(&inventory(run.hosts, access))?,
+    )?;
     let artifacts = root.join("artifacts");
-    write_private(&root.join("vars.json"), &serde_json::to_vec_pretty(&vars(run.spec, &artifacts, run.remove))?)
+    write_private(
+        &root.join("vars.json"),
+        &serde_json::to_vec_pretty(&vars(run.spec, &artifacts, run.remove))?,
+    )
 }
 
 fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {

@@ -22,24 +22,31 @@ struct Line {
 }
 
 /// Reads the callback's file as it grows.
-pub struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     file: BufReader<File>,
     partial: String,
     events: &'a Events,
     /// Why hosts failed, one sentence each.
-    pub failures: Vec<String>,
+    pub(crate) failures: Vec<String>,
 }
 
 impl<'a> Progress<'a> {
     /// Follows this file, which must exist.
-    pub fn follow(path: &Path, events: &'a Events) -> std::io::Result<Self> {
-        Ok(Self { file: BufReader::new(File::open(path)?), partial: String::new(), events, failures: Vec::new() })
+    pub(crate) fn follow(path: &Path, events: &'a Events) -> std::io::Result<Self> {
+        Ok(Self {
+            file: BufReader::new(File::open(path)?),
+            partial: String::new(),
+            events,
+            failures: Vec::new(),
+        })
     }
 
     /// Passes on what has been added since the last call.
-    pub fn catch_up(&mut self) {
+    pub(crate) fn catch_up(&mut self) {
         // A line without its end is kept until the rest of it is there.
-        while self.file.read_line(&mut self.partial).is_ok_and(|read| read > 0) && self.partial.ends_with('\n') {
+        while self.file.read_line(&mut self.partial).is_ok_and(|read| read > 0)
+            && self.partial.ends_with('\n')
+        {
             let text = std::mem::take(&mut self.partial);
             if let Ok(line) = serde_json::from_str(&text) {
                 self.pass_on(&line);
@@ -51,7 +58,9 @@ impl<'a> Progress<'a> {
         let Line { event, play, task, host, msg } = line;
         let step = format!("{play}: {task}");
         let node = NodeName::parse(host).ok();
-        let mut tell = |status, detail| self.events.tell(Phase::Configure, status, &step, node.as_ref(), detail);
+        let tell = |status, detail| {
+            self.events.tell(Phase::Configure, status, &step, node.as_ref(), detail)
+        };
         match event.as_str() {
             "task_start" => tell(Status::Info, None),
             "changed" => tell(Status::Info, Some("changed".to_owned())),

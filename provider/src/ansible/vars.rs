@@ -13,7 +13,7 @@ const PUBLIC_PACKAGES: &str = "https://pkgs.k8s.io";
 
 /// The variables of every playbook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Vars<'a> {
+pub(crate) struct Vars<'a> {
     cluster_name: &'a str,
     kubernetes_version: String,
     kubernetes_package_mirror: &'a str,
@@ -26,7 +26,11 @@ pub struct Vars<'a> {
 
 /// The variables for a cluster. `artifacts` is where the roles leave the kubeconfig; `remove` names the
 /// nodes that `remove.yml` takes out.
-pub fn vars<'a>(spec: &'a ClusterSpec, artifacts: &'a Path, remove: &'a [NodeName]) -> Vars<'a> {
+pub(crate) fn vars<'a>(
+    spec: &'a ClusterSpec,
+    artifacts: &'a Path,
+    remove: &'a [NodeName],
+) -> Vars<'a> {
     let api_endpoint = spec.api_endpoint().unwrap_or_default();
     // What the machines are made of is Proxmox's matter, not the roles'.
     let ClusterSpec {

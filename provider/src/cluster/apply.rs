@@ -78,7 +78,9 @@ impl StepError {
                 "If somebody reinstalled that machine, destroy it in Proxmox and apply again: it is made anew. Else somebody else answers at its address."
             }
             Self::NotOurs { .. } => "Apply again: Kubesmith looks anew before it acts.",
-            Self::Scan(_) => "Install the OpenSSH client programs on the machine that runs Terraform.",
+            Self::Scan(_) => {
+                "Install the OpenSSH client programs on the machine that runs Terraform."
+            }
             Self::Proxmox(_) | Self::Remove(_) | Self::Wait(_) | Self::Kubeconfig(_) => {
                 "What was reached is kept: apply again to go on."
             }
@@ -95,7 +97,10 @@ pub(super) async fn apply(site: &Site<'_>, step: &Step) -> Result<(), StepError>
             let bytes = u64::from(machine.size.disk_gib) * GIB;
             let found = ours(site, machine).await?;
             let deadline = site.deadline();
-            let task = retry(&deadline, || site.client().resize_disk(&found.node, machine.vmid, disk, bytes)).await?;
+            let task = retry(&deadline, || {
+                site.client().resize_disk(&found.node, machine.vmid, disk, bytes)
+            })
+            .await?;
             wait_for(site, task).await
         }
         Step::StartMachine { machine } => start(site, machine).await,
@@ -110,12 +115,15 @@ pub(super) async fn apply(site: &Site<'_>, step: &Step) -> Result<(), StepError>
         Step::ShutDownMachine { machine, .. } => {
             let found = ours(site, machine).await?;
             let deadline = site.deadline();
-            let shut_down = || site.client().shutdown_vm(&found.node, machine.vmid, SHUTDOWN_SECONDS);
+            let shut_down =
+                || site.client().shutdown_vm(&found.node, machine.vmid, SHUTDOWN_SECONDS);
             let task = retry(&deadline, shut_down).await?;
             wait_for(site, Some(task)).await
         }
         Step::StopMachine(existing) => stop(site, existing).await,
-        Step::DestroyMachine(existing) => remove(site, existing, |stamp| stamp.nonce == site.key.nonce()).await,
+        Step::DestroyMachine(existing) => {
+            remove(site, existing, |stamp| stamp.nonce == site.key.nonce()).await
+        }
         Step::RemoveUnfinished(existing) => remove(site, existing, |stamp| !stamp.made).await,
     }
 }
@@ -151,7 +159,8 @@ async fn wait_for(site: &Site<'_>, task: Option<Upid>) -> Result<(), StepError> 
 /// Sets everything on a machine that is still being made, and only its size on a finished one: other
 /// cloud-init values would make it start over.
 async fn configure(site: &Site<'_>, machine: &Machine) -> Result<(), StepError> {
-    let size = || ConfigUpdate::new().cores(machine.size.cores).memory_mib(machine.size.memory_mib.into());
+    let size =
+        || ConfigUpdate::new().cores(machine.size.cores).memory_mib(machine.size.memory_mib.into());
     let deadline = site.deadline();
     let found = ours(site, machine).await?;
     let set = async |update: ConfigUpdate| {
@@ -167,7 +176,10 @@ async fn configure(site: &Site<'_>, machine: &Machine) -> Result<(), StepError> 
     let whole = || {
         size()
             .set("net0", format!("virtio,bridge={}{tag}", network.bridge))
-            .ip_config0(&format!("{}/{}", machine.address, lease.prefix_length), &lease.gateway.to_string())
+            .ip_config0(
+                &format!("{}/{}", machine.address, lease.prefix_length),
+                &lease.gateway.to_string(),
+            )
             .nameservers(lease.nameservers.iter().map(ToString::to_string))
             .ci_user(site.spec.ssh_user.as_str())
             .ssh_keys([site.key.public_line()])
@@ -208,7 +220,11 @@ async fn stop(site: &Site<'_>, existing: &Existing) -> Result<(), StepError> {
     wait_for(site, Some(task)).await
 }
 
-async fn remove(site: &Site<'_>, existing: &Existing, also: impl Fn(&Stamp) -> bool) -> Result<(), StepError> {
+async fn remove(
+    site: &Site<'_>,
+    existing: &Existing,
+    also: impl Fn(&Stamp) -> bool,
+) -> Result<(), StepError> {
     let meant = |stamp: &Stamp| site.owns(stamp) && stamp.node == existing.name && also(stamp);
     machine::remove(site.client(), existing.vmid, meant, &site.deadline()).await?;
     Ok(())
@@ -265,8 +281,10 @@ pub(super) async fn play(
 
 async fn await_ready(site: &Site<'_>, nodes: &[NodeName]) -> Result<(), StepError> {
     let kubeconfig = site.progress().kubeconfig.clone();
-    let kubeconfig = kubeconfig.ok_or_else(|| StepError::Kubeconfig("the playbook left no kubeconfig".to_owned()))?;
-    let api = Api::from_kubeconfig(&kubeconfig).map_err(|error| StepError::Kubeconfig(error.to_string()))?;
+    let kubeconfig = kubeconfig
+        .ok_or_else(|| StepError::Kubeconfig("the playbook left no kubeconfig".to_owned()))?;
+    let api = Api::from_kubeconfig(&kubeconfig)
+        .map_err(|error| StepError::Kubeconfig(error.to_string()))?;
     let limits: Limits = site.limits.within(READY);
     let look = || async {
         match api.nodes().await {

@@ -24,7 +24,11 @@ const APPEAR: Duration = Duration::from_secs(10);
 const UNLOCK: Duration = Duration::from_secs(60 * 60);
 
 /// Clones, and returns when the clone is complete.
-pub(super) async fn clone(site: &Site<'_>, machine: &Machine, placement: &Placement) -> Result<(), StepError> {
+pub(super) async fn clone(
+    site: &Site<'_>,
+    machine: &Machine,
+    placement: &Placement,
+) -> Result<(), StepError> {
     {
         let mut progress = site.progress();
         progress.known_hosts.forget(machine.address);
@@ -48,7 +52,11 @@ pub(super) async fn clone(site: &Site<'_>, machine: &Machine, placement: &Placem
     }
 }
 
-async fn clone_once(site: &Site<'_>, machine: &Machine, placement: &Placement) -> Result<(), Error> {
+async fn clone_once(
+    site: &Site<'_>,
+    machine: &Machine,
+    placement: &Placement,
+) -> Result<(), Error> {
     let (client, deadline) = (site.client(), site.deadline());
     let (template, spec) = (&placement.template, site.spec);
     let request = CloneVm {
@@ -62,7 +70,8 @@ async fn clone_once(site: &Site<'_>, machine: &Machine, placement: &Placement) -
         full: spec.clone == CloneMode::Full,
         target: (placement.host != template.host).then(|| placement.host.clone()),
     };
-    let storage = spec.storage.as_ref().map_or(template.storage.as_str(), |storage| storage.as_str());
+    let storage =
+        spec.storage.as_ref().map_or(template.storage.as_str(), |storage| storage.as_str());
     let _slot = client.clone_slot(storage, &deadline).await?;
     retry(&deadline, || async {
         let task = client.clone_vm(&request).await?;
@@ -79,10 +88,16 @@ async fn is_there(site: &Site<'_>, machine: &Machine) -> Result<bool, StepError>
     let look = || async {
         match machine::look(site.client(), machine.vmid, &site.deadline()).await {
             Ok(Found::Absent) => Look::NotYet("nothing on its VMID".to_owned()),
-            Ok(Found::Machine(found)) if found.stamp == site.stamp(machine, false) => Look::Ready(Ok(())),
-            Ok(Found::Machine(found)) => Look::Ready(Err(not_ours(format!("machine {}", found.stamp.node)))),
+            Ok(Found::Machine(found)) if found.stamp == site.stamp(machine, false) => {
+                Look::Ready(Ok(()))
+            }
+            Ok(Found::Machine(found)) => {
+                Look::Ready(Err(not_ours(format!("machine {}", found.stamp.node))))
+            }
             Ok(Found::Stranger { name }) => Look::Ready(Err(not_ours(format!("named {name:?}")))),
-            Ok(Found::Hidden) => Look::NotYet("something that the API token may not see".to_owned()),
+            Ok(Found::Hidden) => {
+                Look::NotYet("something that the API token may not see".to_owned())
+            }
             Err(error) => Look::Ready(Err(error.into())),
         }
     };

@@ -8,8 +8,9 @@ use kubesmith_spec::events::Status;
 use kubesmith_tfplugin::{Diag, Diags, Result};
 
 use super::apply::apply;
+use super::model::Node;
 use super::observe::observe;
-use super::plan::plan;
+use super::plan::{Observed, Seen, plan};
 use super::site::Site;
 use super::step::Step;
 use super::target::Target;
@@ -17,19 +18,24 @@ use crate::diagnose::{self, sentence};
 
 /// Converges. `save` is called whenever something was made or learnt, so that nothing is lost if this
 /// does not come to its end.
-pub(super) async fn converge(site: &Site<'_>, target: &Target, save: &(dyn Fn(&Site<'_>) + Sync)) -> Result<()> {
-    let summary = format!("Unable to finish cluster {}", site.spec.name);
+///
+/// Returns what was observed last, when nothing was left to do.
+pub(super) async fn converge(
+    site: &Site<'_>,
+    target: &Target,
+    save: &(dyn Fn(&Site<'_>) + Sync),
+) -> Result<Observed> {
+    let summary = summary(site);
     let mut previous: Vec<Step> = Vec::new();
     loop {
         if site.limits.cancel.is_cancelled() {
-            return Err(Diag::error(summary).detail("It was interrupted. Apply again to go on.").into());
+            return Err(Diag::error(summary)
+                .detail("It was interrupted. Apply again to go on.")
+                .into());
         }
-        let observed = observe(site, target).await;
-        let observed = observed.map_err(|error| diagnose::proxmox(summary.as_str(), &error))?;
-        let steps = plan(target, &observed)
-            .map_err(|refusal| Diag::error(summary.as_str()).detail(sentence(&refusal.to_string())))?;
+        let (observed, steps) = look_ahead(site, target).await?;
         if steps.is_empty() {
-            return Ok(());
+            return Ok(observed);
         }
         if let Some(step) = steps.iter().find(|step| previous.contains(step)) {
             let detail = format!(
@@ -44,8 +50,44 @@ pub(super) async fn converge(site: &Site<'_>, target: &Target, save: &(dyn Fn(&S
     }
 }
 
+/// Plans once and does nothing: finds what is in the way before anything is touched.
+pub(super) async fn check(site: &Site<'_>, target: &Target) -> Result<()> {
+    look_ahead(site, target).await.map(|_| ())
+}
+
+async fn look_ahead(site: &Site<'_>, target: &Target) -> Result<(Observed, Vec<Step>)> {
+    let observed = observe(site, target).await;
+    let observed = observed.map_err(|error| diagnose::proxmox(summary(site), &error))?;
+    let steps = plan(target, &observed);
+    let steps = steps
+        .map_err(|refusal| Diag::error(summary(site)).detail(sentence(&refusal.to_string())))?;
+    Ok((observed, steps))
+}
+
+/// The machines with the Proxmox nodes that they are on.
+pub(super) fn nodes(target: &Target, observed: &Observed) -> Vec<Node> {
+    let host = |vmid| match observed.machines.get(&vmid) {
+        Some(Seen::Ours(ours)) => Some(ours.existing.host.as_str()),
+        Some(Seen::Stranger { .. } | Seen::OutOfReach { .. }) | None => None,
+    };
+    target
+        .machines
+        .iter()
+        .filter_map(|machine| Some(Node::of(machine, host(machine.vmid)?)))
+        .collect()
+}
+
+fn summary(site: &Site<'_>) -> String {
+    format!("Unable to finish cluster {}", site.spec.name)
+}
+
 /// Does the steps: those of one machine in their order, everything else side by side.
-async fn perform(site: &Site<'_>, steps: &[Step], summary: &str, save: &(dyn Fn(&Site<'_>) + Sync)) -> Result<()> {
+async fn perform(
+    site: &Site<'_>,
+    steps: &[Step],
+    summary: &str,
+    save: &(dyn Fn(&Site<'_>) + Sync),
+) -> Result<()> {
     let mut chains: BTreeMap<Option<u32>, Vec<&Step>> = BTreeMap::new();
     for step in steps {
         chains.entry(step.machine().map(|(_, vmid)| vmid)).or_default().push(step);
@@ -57,7 +99,8 @@ async fn perform(site: &Site<'_>, steps: &[Step], summary: &str, save: &(dyn Fn(
         }
         Ok::<(), Diag>(())
     });
-    let failures: Diags = join_all(chains).await.into_iter().filter_map(std::result::Result::err).collect();
+    let failures: Diags =
+        join_all(chains).await.into_iter().filter_map(std::result::Result::err).collect();
     failures.into_result(())
 }
 
@@ -65,7 +108,8 @@ async fn perform_one(site: &Site<'_>, step: &Step, summary: &str) -> std::result
     let (phase, node) = (step.phase(), step.machine().map(|(name, _)| name));
     let text = step.to_string();
     if site.limits.cancel.is_cancelled() {
-        return Err(Diag::error(summary).detail(format!("Interrupted before this step: {text}. Apply again to go on.")));
+        return Err(Diag::error(summary)
+            .detail(format!("Interrupted before this step: {text}. Apply again to go on.")));
     }
     site.events.tell(phase, Status::Started, &text, node, None);
     match apply(site, step).await {
@@ -75,7 +119,8 @@ async fn perform_one(site: &Site<'_>, step: &Step, summary: &str) -> std::result
         }
         Err(error) => {
             site.events.tell(phase, Status::Failed, &text, node, Some(error.to_string()));
-            Err(Diag::error(summary).detail(format!("Failed to {text}: {error}\n\n{}", error.next_step())))
+            Err(Diag::error(summary)
+                .detail(format!("Failed to {text}: {error}\n\n{}", error.next_step())))
         }
     }
 }

@@ -5,9 +5,9 @@
 use std::net::Ipv4Addr;
 
 use kubesmith_spec::{
-    BridgeName, Cidr, CloneMode, ClusterName, ClusterSpec, KubernetesVersion, Lease, LeaseName, MachineNetwork,
-    MachineSize, PackageMirror, PoolName, ProxmoxNodeName, ProxmoxPoolName, SshUser, StorageName, TemplateName,
-    Transaction, VlanTag,
+    BridgeName, Cidr, CloneMode, ClusterName, ClusterSpec, KubernetesVersion, Lease, LeaseName,
+    MachineNetwork, MachineSize, PackageMirror, PoolName, ProxmoxNodeName, ProxmoxPoolName,
+    SshUser, StorageName, TemplateName, Transaction, VlanTag,
 };
 use kubesmith_tfplugin::{Model, Secret, Text, Value};
 
@@ -197,7 +197,8 @@ impl Cluster {
         let ControlPlane { cores, memory_mib, disk_gib } = self.control_plane;
         let control_plane = MachineSize { cores, memory_mib, disk_gib };
         let Workers { count, cores, memory_mib, disk_gib } = self.workers;
-        let workers = kubesmith_spec::Workers { count, size: MachineSize { cores, memory_mib, disk_gib } };
+        let workers =
+            kubesmith_spec::Workers { count, size: MachineSize { cores, memory_mib, disk_gib } };
         ClusterSpec {
             name: self.name.0.clone(),
             leases: self.leases.iter().map(LeaseRef::lease).collect(),
@@ -210,7 +211,11 @@ impl Cluster {
             control_plane,
             workers,
             storage: self.storage.as_ref().map(|storage| storage.0.clone()),
-            clone: if self.clone == CloneMode::Full.as_str() { CloneMode::Full } else { CloneMode::Linked },
+            clone: if self.clone == CloneMode::Full.as_str() {
+                CloneMode::Full
+            } else {
+                CloneMode::Linked
+            },
             proxmox_nodes: self.proxmox_nodes.iter().flatten().map(|node| node.0.clone()).collect(),
             proxmox_pool: self.proxmox_pool.as_ref().map(|pool| pool.0.clone()),
             pod_cidr: self.pod_cidr.0,
@@ -255,7 +260,8 @@ impl Cluster {
             workers: Workers { count: workers.count, cores, memory_mib, disk_gib },
             storage: storage.map(Text),
             clone: clone.as_str().to_owned(),
-            proxmox_nodes: Some(proxmox_nodes.into_iter().map(Text).collect::<Vec<_>>()).filter(|n| !n.is_empty()),
+            proxmox_nodes: Some(proxmox_nodes.into_iter().map(Text).collect::<Vec<_>>())
+                .filter(|n| !n.is_empty()),
             proxmox_pool: proxmox_pool.map(Text),
             pod_cidr: Text(pod_cidr),
             service_cidr: Text(service_cidr),
@@ -272,7 +278,16 @@ impl Cluster {
 
 impl LeaseRef {
     fn lease(&self) -> Lease {
-        let Self { name, pool, transaction, addresses, prefix_length, gateway, nameservers, first_vmid } = self.clone();
+        let Self {
+            name,
+            pool,
+            transaction,
+            addresses,
+            prefix_length,
+            gateway,
+            nameservers,
+            first_vmid,
+        } = self.clone();
         Lease {
             name: name.0,
             pool: pool.0,
@@ -286,7 +301,16 @@ impl LeaseRef {
     }
 
     fn of(lease: Lease) -> Self {
-        let Lease { name, pool, transaction, addresses, prefix_length, gateway, nameservers, first_vmid } = lease;
+        let Lease {
+            name,
+            pool,
+            transaction,
+            addresses,
+            prefix_length,
+            gateway,
+            nameservers,
+            first_vmid,
+        } = lease;
         Self {
             name: Text(name),
             pool: Text(pool),
@@ -305,6 +329,6 @@ fn check_clone(clone: &String) -> Result<(), &'static str> {
     if known { Ok(()) } else { Err("It must be \"linked\" or \"full\".") }
 }
 
-fn check_vlan(tag: &Option<u16>) -> Result<(), String> {
-    tag.map_or(Ok(()), |tag| VlanTag::try_from(tag).map(|_| ()).map_err(|error| error.to_string()))
+fn check_vlan(tag: &u16) -> Result<(), String> {
+    VlanTag::try_from(*tag).map(|_| ()).map_err(|error| error.to_string())
 }

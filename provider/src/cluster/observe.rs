@@ -33,8 +33,11 @@ pub(super) async fn observe(site: &Site<'_>, target: &Target) -> Result<Observed
     } else {
         room::look(site.client(), site.spec, &vms, &deadline).await?
     };
-    let kubernetes =
-        if target.machines.is_empty() { Kubernetes::NotAsked } else { kubernetes(site, complete).await };
+    let kubernetes = if target.machines.is_empty() {
+        Kubernetes::NotAsked
+    } else {
+        kubernetes(site, complete).await
+    };
     Ok(Observed { machines, kubernetes, configured: site.progress().configured.clone(), room })
 }
 
@@ -45,10 +48,15 @@ pub(super) async fn machines(
     target: &Target,
     deadline: &Deadline,
 ) -> Result<BTreeMap<u32, Seen>, Error> {
-    let online: BTreeSet<String> =
-        retry(deadline, || site.client().nodes()).await?.into_iter().filter(|n| n.online).map(|n| n.node).collect();
+    let online: BTreeSet<String> = retry(deadline, || site.client().nodes())
+        .await?
+        .into_iter()
+        .filter(|n| n.online)
+        .map(|n| n.node)
+        .collect();
     let progress = site.progress().clone();
-    let vmids = site.spec.leases.iter().flat_map(kubesmith_spec::Lease::places).map(|(_, vmid)| vmid);
+    let vmids =
+        site.spec.leases.iter().flat_map(kubesmith_spec::Lease::places).map(|(_, vmid)| vmid);
     let rows = vmids.filter_map(|vmid| vms.iter().find(|vm| vm.vmid == vmid));
     let looks = rows.map(|row| {
         let (online, progress) = (&online, &progress);
@@ -88,10 +96,19 @@ async fn look(
         Some((key, disk)) => (key, room::gib(disk)),
         None => (String::new(), 0),
     };
-    let address = site.spec.leases.iter().flat_map(kubesmith_spec::Lease::places).find(|(_, vmid)| *vmid == row.vmid);
+    let address = site
+        .spec
+        .leases
+        .iter()
+        .flat_map(kubesmith_spec::Lease::places)
+        .find(|(_, vmid)| *vmid == row.vmid);
     let pinned = address.is_some_and(|(address, _)| progress.known_hosts.contains(address));
     Ok(Some(Seen::Ours(Ours {
-        existing: Existing { name: found.stamp.node.clone(), vmid: row.vmid, host: found.node.clone() },
+        existing: Existing {
+            name: found.stamp.node.clone(),
+            vmid: row.vmid,
+            host: found.node.clone(),
+        },
         standing: standing(site, &found.stamp, progress.cloned.contains(&row.vmid), pinned),
         running: status.running,
         pinned,

@@ -10,53 +10,53 @@ use super::target::Machine;
 
 /// What the datacentre offers, as far as the token may see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Room {
+pub(crate) struct Room {
     /// Nodes that are online and allowed by `proxmox_nodes`.
-    pub hosts: Vec<Host>,
+    pub(crate) hosts: Vec<Host>,
     /// The copies of the template.
-    pub templates: Vec<Template>,
+    pub(crate) templates: Vec<Template>,
 }
 
 /// A Proxmox node that may take machines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
+pub(crate) struct Host {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Memory not promised to any VM, in MiB; `None` where the token may not see it.
-    pub free_mib: Option<u64>,
+    pub(crate) free_mib: Option<u64>,
 }
 
 /// One copy of the template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
+pub(crate) struct Template {
     /// Its VMID.
-    pub vmid: u32,
+    pub(crate) vmid: u32,
     /// Its name, for messages.
-    pub name: String,
+    pub(crate) name: String,
     /// The node it is on.
-    pub host: String,
+    pub(crate) host: String,
     /// Whether every volume of it is on shared storage.
-    pub shared: bool,
+    pub(crate) shared: bool,
     /// The boot disk's key, such as `scsi0`.
-    pub disk: String,
+    pub(crate) disk: String,
     /// The storage that the boot disk lies on.
-    pub storage: String,
+    pub(crate) storage: String,
     /// The boot disk's size in GiB, rounded down.
-    pub disk_gib: u32,
+    pub(crate) disk_gib: u32,
 }
 
 /// Where a machine goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placement {
+pub(crate) struct Placement {
     /// The template that is cloned.
-    pub template: Template,
+    pub(crate) template: Template,
     /// The node that the machine goes to.
-    pub host: String,
+    pub(crate) host: String,
 }
 
 /// No node can take a machine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoPlace {
+pub(crate) enum NoPlace {
     /// Nothing to clone.
     #[error("no template was found")]
     NoTemplate,
@@ -75,7 +75,7 @@ pub enum NoPlace {
 }
 
 /// Places `machines` in their order. `counts` are the machines of this cluster already on each node.
-pub fn place(
+pub(crate) fn place(
     machines: &[Machine],
     room: &Room,
     mut counts: BTreeMap<String, usize>,

@@ -15,20 +15,20 @@ use super::target::{Machine, Target};
 
 /// What is, as far as planning needs to know it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
+pub(crate) struct Observed {
     /// The VM on each VMID of the cluster's leases; a VMID that is not here is free.
-    pub machines: BTreeMap<u32, Seen>,
+    pub(crate) machines: BTreeMap<u32, Seen>,
     /// What Kubernetes says.
-    pub kubernetes: Kubernetes,
+    pub(crate) kubernetes: Kubernetes,
     /// VMIDs of the machines over which the playbook ran in this converge.
-    pub configured: BTreeSet<u32>,
+    pub(crate) configured: BTreeSet<u32>,
     /// Where new machines may go.
-    pub room: Room,
+    pub(crate) room: Room,
 }
 
 /// The VM that was found on a VMID.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub(crate) enum Seen {
     /// Its stamp says that it is this cluster's.
     Ours(Ours),
     /// Its Proxmox node is down, so nobody can say or change anything.
@@ -47,24 +47,24 @@ pub enum Seen {
 
 /// A VM with this cluster's stamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ours {
+pub(crate) struct Ours {
     /// Name and place.
-    pub existing: Existing,
+    pub(crate) existing: Existing,
     /// How far its creation went, and who can log in.
-    pub standing: Standing,
+    pub(crate) standing: Standing,
     /// Whether it runs.
-    pub running: bool,
+    pub(crate) running: bool,
     /// Whether its SSH host key is known.
-    pub pinned: bool,
+    pub(crate) pinned: bool,
     /// Its size, its disk rounded down to GiB.
-    pub size: MachineSize,
+    pub(crate) size: MachineSize,
     /// The boot disk's key, such as `scsi0`.
-    pub disk: String,
+    pub(crate) disk: String,
 }
 
 /// How far the creation of a machine went, and whose key it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// Finished, with this state's key.
     Made,
     /// Begun by this converge.
@@ -79,7 +79,7 @@ pub enum Standing {
 
 /// What Kubernetes says about the nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Kubernetes {
+pub(crate) enum Kubernetes {
     /// There are no credentials yet, so nobody asked.
     #[default]
     NotAsked,
@@ -95,7 +95,9 @@ impl fmt::Display for Kubernetes {
             Self::NotAsked => f.write_str("not asked yet"),
             Self::Unreachable(why) => f.write_str(why),
             Self::Nodes(nodes) => {
-                let states = nodes.iter().map(|(name, ready)| format!("{name} {}", if *ready { "Ready" } else { "NotReady" }));
+                let states = nodes.iter().map(|(name, ready)| {
+                    format!("{name} {}", if *ready { "Ready" } else { "NotReady" })
+                });
                 f.write_str(&states.collect::<Vec<_>>().join(", "))
             }
         }
@@ -104,7 +106,7 @@ impl fmt::Display for Kubernetes {
 
 /// Why there is no plan: something is in the way that only a person may move.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// Another VM has the VMID that belongs to a leased address.
     #[error(
         "VM {vmid} on {host}, {what}, is not a machine of this cluster, but its VMID belongs to the leased address {address}; \
@@ -158,7 +160,7 @@ pub enum Refusal {
 }
 
 /// The next steps; none when everything is as it should be.
-pub fn plan(target: &Target, seen: &Observed) -> Result<Vec<Step>, Refusal> {
+pub(crate) fn plan(target: &Target, seen: &Observed) -> Result<Vec<Step>, Refusal> {
     refuse(target, seen)?;
     let world = World::new(target, seen);
     let missing = machines(target, &world)?;

@@ -2,8 +2,9 @@
 //! stamp, for an import. No secrets.
 
 use kubesmith_spec::{
-    Cidr, CloneMode, ClusterName, ClusterSpec, KubernetesVersion, Lease, MachineNetwork, MachineSize, PackageMirror,
-    ProxmoxNodeName, ProxmoxPoolName, Role, SshUser, StorageName, TemplateName, Workers,
+    Cidr, CloneMode, ClusterName, ClusterSpec, KubernetesVersion, Lease, MachineNetwork,
+    MachineSize, PackageMirror, ProxmoxNodeName, ProxmoxPoolName, Role, SshUser, StorageName,
+    TemplateName, Workers,
 };
 use serde::{Deserialize, Serialize};
 

@@ -20,8 +20,11 @@ pub(super) async fn look(
     deadline: &Deadline,
 ) -> Result<Room, Error> {
     let nodes = retry(deadline, || client.nodes()).await?;
-    let online: BTreeSet<&str> = nodes.iter().filter(|node| node.online).map(|node| node.node.as_str()).collect();
-    let allowed = |name: &str| spec.proxmox_nodes.is_empty() || spec.proxmox_nodes.iter().any(|n| n.as_str() == name);
+    let online: BTreeSet<&str> =
+        nodes.iter().filter(|node| node.online).map(|node| node.node.as_str()).collect();
+    let allowed = |name: &str| {
+        spec.proxmox_nodes.is_empty() || spec.proxmox_nodes.iter().any(|n| n.as_str() == name)
+    };
     let hosts = nodes.iter().filter(|node| node.online && allowed(&node.node)).map(|node| {
         let promised: u64 = vms
             .iter()
@@ -39,13 +42,18 @@ pub(super) async fn look(
         let config = retry(deadline, || client.vm_config(&vm.node, vm.vmid)).await?;
         if !shared.contains_key(&vm.node) {
             let storages = retry(deadline, || client.node_storages(&vm.node, None, None)).await?;
-            let names: BTreeSet<String> = storages.into_iter().filter(|s| s.shared).map(|s| s.storage).collect();
+            let names: BTreeSet<String> =
+                storages.into_iter().filter(|s| s.shared).map(|s| s.storage).collect();
             shared.insert(vm.node.clone(), names);
         }
         let Some((disk, found)) = boot_disk(&config) else { continue };
         templates.push(Template {
             vmid: vm.vmid,
-            name: config.name.clone().or_else(|| vm.name.clone()).unwrap_or_else(|| spec.template.to_string()),
+            name: config
+                .name
+                .clone()
+                .or_else(|| vm.name.clone())
+                .unwrap_or_else(|| spec.template.to_string()),
             host: vm.node.clone(),
             shared: config.disks.values().all(|disk| is_shared(disk, &shared[&vm.node])),
             storage: found.storage.clone(),
@@ -65,7 +73,10 @@ pub(super) fn is_template(vm: &VmResource, spec: &ClusterSpec) -> bool {
 
 /// The disk that the machine boots from, with its key: the first disk of the boot order, else the first at all.
 pub(super) fn boot_disk(config: &VmConfig) -> Option<(String, &Disk)> {
-    let order = config.raw.get("boot").and_then(|boot| boot.split(',').find_map(|part| part.strip_prefix("order=")));
+    let order = config
+        .raw
+        .get("boot")
+        .and_then(|boot| boot.split(',').find_map(|part| part.strip_prefix("order=")));
     let is_disk = |key: &&str| config.disk(key).is_some_and(|disk| !disk.cdrom && !disk.cloud_init);
     let first = order.and_then(|order| order.split(';').find(is_disk));
     let any = || config.disks.keys().map(String::as_str).find(is_disk);

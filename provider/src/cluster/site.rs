@@ -92,7 +92,9 @@ impl<'a> Site<'a> {
 
     /// Whether a stamp is this cluster's, whatever key its machine knows.
     pub(super) fn owns(&self, stamp: &Stamp) -> bool {
-        let leased = |stamp: &Stamp| self.spec.leases.iter().any(|l| l.pool == stamp.pool && l.name == stamp.lease);
+        let leased = |stamp: &Stamp| {
+            self.spec.leases.iter().any(|l| l.pool == stamp.pool && l.name == stamp.lease)
+        };
         stamp.cluster == self.spec.name && stamp.owner == *self.owner && leased(stamp)
     }
 }

@@ -12,18 +12,18 @@ use super::target::Machine;
 
 /// A machine that exists, named enough to act on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Existing {
+pub(crate) struct Existing {
     /// VM name.
-    pub name: NodeName,
+    pub(crate) name: NodeName,
     /// Its id.
-    pub vmid: u32,
+    pub(crate) vmid: u32,
     /// The Proxmox node it is on.
-    pub host: String,
+    pub(crate) host: String,
 }
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Clone the template. The stamp is in the description from the clone on.
     CloneMachine {
         /// What is made.
@@ -90,7 +90,7 @@ pub enum Step {
 
 impl Step {
     /// The phase it belongs to.
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         match self {
             Self::CloneMachine { .. }
             | Self::ConfigureMachine { .. }
@@ -107,7 +107,7 @@ impl Step {
 
     /// The one machine it is about, as name and VMID. Steps of one machine run in their order,
     /// steps of different machines and steps about none run side by side.
-    pub fn machine(&self) -> Option<(&NodeName, u32)> {
+    pub(crate) fn machine(&self) -> Option<(&NodeName, u32)> {
         match self {
             Self::CloneMachine { machine, .. }
             | Self::ConfigureMachine { machine }

@@ -9,31 +9,31 @@ use kubesmith_spec::{ClusterSpec, MachineSize, NodeName, Role};
 
 /// The machines that should be, control plane first. Empty: nothing should be left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// In the order of their addresses in the leases.
-    pub machines: Vec<Machine>,
+    pub(crate) machines: Vec<Machine>,
 }
 
 /// One machine as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// VM name, host name and Kubernetes node name.
-    pub name: NodeName,
+    pub(crate) name: NodeName,
     /// What it does in the cluster.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Its leased address.
-    pub address: Ipv4Addr,
+    pub(crate) address: Ipv4Addr,
     /// The VM's id, which follows from the address: Proxmox itself refuses a second machine on it.
-    pub vmid: u32,
+    pub(crate) vmid: u32,
     /// The position of its lease in the spec.
-    pub lease: usize,
+    pub(crate) lease: usize,
     /// How large it is.
-    pub size: MachineSize,
+    pub(crate) size: MachineSize,
 }
 
 impl Target {
     /// The whole cluster.
-    pub fn of(spec: &ClusterSpec) -> Self {
+    pub(crate) fn of(spec: &ClusterSpec) -> Self {
         let machines = spec.machines().into_iter().map(|machine| {
             let kubesmith_spec::Machine { name, role, index: _, address, vmid, lease } = machine;
             let size = match role {
@@ -46,12 +46,12 @@ impl Target {
     }
 
     /// Nothing at all: what a destroy aims at.
-    pub fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self::default()
     }
 
     /// The machine that has this VMID.
-    pub fn machine(&self, vmid: u32) -> Option<&Machine> {
+    pub(crate) fn machine(&self, vmid: u32) -> Option<&Machine> {
         self.machines.iter().find(|machine| machine.vmid == vmid)
     }
 }

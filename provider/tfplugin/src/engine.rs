@@ -6,8 +6,12 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
+use crate::diag::Diags;
 use crate::dynamic::Dyn;
 use crate::model::Model;
+use crate::path::Path;
 use crate::schema::{Attribute, Kind, Nesting, Schema, Type};
 
 pub(crate) use check::find_faults;
@@ -45,8 +49,26 @@ impl Shape {
     }
 
     fn of(schema: Schema) -> Self {
+        assert_sound(&schema, "");
         let object = Kind::Nested(Nesting::Single, schema.clone()).as_type();
         Self { schema, object }
+    }
+}
+
+/// Finds what the derive cannot see. An author meets this in the first run.
+fn assert_sound(schema: &Schema, place: &str) {
+    let mut names = BTreeSet::new();
+    for attribute in &schema.attributes {
+        let place = format!("{place}{}", attribute.name);
+        assert!(names.insert(attribute.name), "there are two attributes {place}");
+        if let Some(default) = attribute.default {
+            let mut faults = Diags::none();
+            attribute.find_faults(&default(), &Path::from(place.as_str()), &mut faults);
+            assert!(faults.is_empty(), "the default of {place} is not valid: {faults:?}");
+        }
+        if let Kind::Nested(_, nested) = &attribute.kind {
+            assert_sound(nested, &format!("{place}."));
+        }
     }
 }
 

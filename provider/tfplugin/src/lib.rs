@@ -80,6 +80,7 @@ extern crate self as kubesmith_tfplugin;
 mod attribute;
 mod cx;
 mod diag;
+pub mod docs;
 mod duration;
 mod dynamic;
 mod engine;

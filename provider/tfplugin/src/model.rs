@@ -9,6 +9,41 @@ use crate::path::Path;
 use crate::schema::Schema;
 
 /// A struct whose fields are attributes. Implemented by `#[derive(Model)]` alone.
+///
+/// A schema that Terraform would refuse, or a type that cannot hold what may come, does not
+/// compile:
+///
+/// ```compile_fail
+/// # use kubesmith_tfplugin::Model;
+/// /// A note.
+/// #[derive(Model)]
+/// struct Note {
+///     /// May be null, which a String cannot say.
+///     #[tf(optional)]
+///     text: String,
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use kubesmith_tfplugin::{Model, Value};
+/// /// A note.
+/// #[derive(Model)]
+/// struct Note {
+///     /// Who should set it?
+///     #[tf(required, computed)]
+///     text: Value<String>,
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use kubesmith_tfplugin::Model;
+/// /// A note.
+/// #[derive(Model)]
+/// struct Note {
+///     #[tf(required)] // without a doc comment
+///     text: String,
+/// }
+/// ```
 pub trait Model: Sized + Send + Sync + 'static {
     /// The schema.
     fn schema() -> Schema;

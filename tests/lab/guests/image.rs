@@ -27,8 +27,8 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,openssh-server,cloud-init
 const UNUSED: Duration = Duration::from_hours(7 * 24);
 /// Manuals and translations are a third of a small root.
 const LEFT_OUT: [&str; 3] = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*"];
-/// What decides over the golden image besides the stand-ins themselves.
-const GOLDEN_RECIPE: [&str; 3] = [
+/// What the lab itself puts into images, besides the stand-ins.
+const OWN_RECIPE: [&str; 3] = [
     include_str!("../packages/deb.rs"),
     include_str!("../packages/golden.rs"),
     include_str!("../packages/kube-flannel.yml"),
@@ -53,7 +53,8 @@ pub async fn ensure_all() -> Result<()> {
 pub async fn ensure(name: &str, cache: &Path) -> Result<Image> {
     let release = Release::of_host()?;
     let recipe = format!(
-        "{CUSTOMIZE}\n{PACKAGES}\n{LEFT_OUT:?}\n{}\n{}",
+        "{CUSTOMIZE}\n{PACKAGES}\n{LEFT_OUT:?}\n{}\n{}\n{}",
+        OWN_RECIPE.concat(),
         release.suite,
         std::env::consts::ARCH
     );
@@ -65,13 +66,7 @@ pub async fn ensure(name: &str, cache: &Path) -> Result<Image> {
         "plain" => Ok(Image { layers: vec![plain] }),
         "golden" => {
             let standin = tokio::fs::read(packages::standin_binary()?).await?;
-            let recipe = GOLDEN_RECIPE.concat();
-            let key = key(&[
-                plain_key.as_bytes(),
-                recipe.as_bytes(),
-                GOLDEN_VERSION.as_bytes(),
-                &standin,
-            ]);
+            let key = key(&[plain_key.as_bytes(), GOLDEN_VERSION.as_bytes(), &standin]);
             let golden =
                 once(cache, "golden", &key, async |folder| build_golden(folder, &plain).await)
                     .await?;
@@ -190,7 +185,7 @@ async fn build_plain(folder: &Path, release: &Release) -> Result<()> {
     built.context(
         "if its signature is unknown, update the package of archive keys (debian-archive-keyring)",
     )?;
-    Ok(())
+    packages::write_marker(&folder.join("root"), None)
 }
 
 async fn build_golden(folder: &Path, plain: &Path) -> Result<()> {

@@ -32,15 +32,20 @@ pub async fn install_golden(root: &Path, debs: &[PathBuf]) -> anyhow::Result<()>
         .await
         .with_context(|| format!("failed to install packages into {}", root.display()))?;
 
+    write_marker(root, Some(&version))
+}
+
+/// Writes what an image says of itself, and the pod network's manifest, which no guest could download.
+pub fn write_marker(root: &Path, kubernetes_version: Option<&str>) -> anyhow::Result<()> {
     let manifest = root.join(FLANNEL_PATH);
     if let Some(folder) = manifest.parent() {
         std::fs::create_dir_all(folder)?;
     }
     std::fs::write(&manifest, FLANNEL)?;
-    let marker = serde_json::json!({
-        "kubernetes_version": version,
-        "flannel_manifest": format!("/{FLANNEL_PATH}"),
-    });
+    let mut marker = serde_json::json!({ "flannel_manifest": format!("/{FLANNEL_PATH}") });
+    if let Some(version) = kubernetes_version {
+        marker["kubernetes_version"] = version.into();
+    }
     std::fs::write(root.join("etc/kubesmith/image.json"), format!("{marker:#}\n"))?;
     Ok(())
 }

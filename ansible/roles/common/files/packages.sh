@@ -166,7 +166,11 @@ for service in containerd kubelet; do
     systemctl enable "$service" >/dev/null 2>&1 || fail "the service $service cannot be enabled"
     echo "CHANGED: enabled $service"
 done
-if ! systemctl is-active --quiet containerd; then
-    systemctl start containerd || fail "containerd does not start: $(systemctl status --no-pager --lines=5 containerd | tail -n 5)"
-    echo "CHANGED: started containerd"
-fi
+# kubelet has nothing to run before kubeadm has been here.
+services=containerd
+[ ! -e /etc/kubernetes/kubelet.conf ] || services="containerd kubelet"
+for service in $services; do
+    systemctl is-active --quiet "$service" && continue
+    systemctl start "$service" || fail "$service does not start: $(systemctl status --no-pager --lines=5 "$service" | tail -n 5)"
+    echo "CHANGED: started $service"
+done

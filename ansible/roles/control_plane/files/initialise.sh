@@ -17,10 +17,6 @@ flock --timeout 600 9 || { echo "FAILED: an earlier run still works on this mach
 if [ -e "$marker" ]; then
     owner=$(cat "$marker")
     [ "$owner" = "$CLUSTER_NAME" ] || fail "this machine is the control plane of the cluster '$owner', not of '$CLUSTER_NAME'"
-    if ! systemctl is-active --quiet kubelet; then
-        systemctl start kubelet
-        echo "CHANGED: started kubelet"
-    fi
     exit 0
 fi
 

@@ -198,7 +198,22 @@ fn whole(target: &Target, mut seen: Observed) -> String {
 #[test]
 fn a_create() {
     let seen = Observed { room: room(), ..Observed::default() };
-    insta::assert_snapshot!(whole(&target(1), seen), @"");
+    insta::assert_snapshot!(whole(&target(1), seen), @"
+    clone demo-cp-1 (VM 19201) from ubuntu (VM 9000) to pve2
+    configure demo-cp-1 (VM 19201): 2 cores, 4096 MiB, 10.40.19.201
+    grow disk scsi0 of demo-cp-1 (VM 19201) to 20 GiB
+    start demo-cp-1 (VM 19201)
+    wait for SSH on demo-cp-1 (10.40.19.201)
+    clone demo-worker-1 (VM 19202) from ubuntu (VM 9000) to pve1
+    configure demo-worker-1 (VM 19202): 2 cores, 4096 MiB, 10.40.19.202
+    grow disk scsi0 of demo-worker-1 (VM 19202) to 20 GiB
+    start demo-worker-1 (VM 19202)
+    wait for SSH on demo-worker-1 (10.40.19.202)
+    configure Kubernetes on demo-cp-1, demo-worker-1
+    wait until ready: demo-cp-1, demo-worker-1
+    mark demo-cp-1 (VM 19201) as finished
+    mark demo-worker-1 (VM 19202) as finished
+    ");
 }
 
 #[test]
@@ -206,26 +221,55 @@ fn a_destroy_drains_nothing_and_leaves_strangers_alone() {
     let mut seen = healthy(&target(1));
     seen.machines
         .insert(19204, Seen::Stranger { what: "a web server".into(), host: "pve2".into() });
-    insta::assert_snapshot!(whole(&Target::nothing(), seen), @"");
+    insta::assert_snapshot!(whole(&Target::nothing(), seen), @"
+    stop demo-worker-1 (VM 19202 on pve1)
+    destroy demo-worker-1 (VM 19202 on pve1)
+    stop demo-cp-1 (VM 19201 on pve1)
+    destroy demo-cp-1 (VM 19201 on pve1)
+    ");
 }
 
 #[test]
 fn one_worker_more() {
     let mut seen = healthy(&target(1));
     seen.room = room();
-    insta::assert_snapshot!(whole(&target(2), seen), @"");
+    insta::assert_snapshot!(whole(&target(2), seen), @"
+    clone demo-worker-2 (VM 19203) from ubuntu (VM 9000) to pve2
+    configure demo-worker-2 (VM 19203): 2 cores, 4096 MiB, 10.40.19.203
+    grow disk scsi0 of demo-worker-2 (VM 19203) to 20 GiB
+    start demo-worker-2 (VM 19203)
+    wait for SSH on demo-worker-2 (10.40.19.203)
+    configure Kubernetes on demo-worker-2
+    wait until ready: demo-worker-2
+    mark demo-worker-2 (VM 19203) as finished
+    ");
 }
 
 #[test]
 fn two_workers_fewer() {
-    insta::assert_snapshot!(whole(&target(1), healthy(&target(3))), @"");
+    insta::assert_snapshot!(whole(&target(1), healthy(&target(3))), @"
+    drain and remove from Kubernetes: demo-worker-3, demo-worker-2
+    stop demo-worker-3 (VM 19204 on pve1)
+    destroy demo-worker-3 (VM 19204 on pve1)
+    stop demo-worker-2 (VM 19203 on pve1)
+    destroy demo-worker-2 (VM 19203 on pve1)
+    ");
 }
 
 #[test]
 fn a_lost_worker_is_made_again_and_joins_anew() {
     let mut seen = healthy(&target(2));
     seen.machines.remove(&19202);
-    insta::assert_snapshot!(whole(&target(2), seen), @"");
+    insta::assert_snapshot!(whole(&target(2), seen), @"
+    clone demo-worker-1 (VM 19202) from ubuntu (VM 9000) to pve2
+    configure demo-worker-1 (VM 19202): 2 cores, 4096 MiB, 10.40.19.202
+    grow disk scsi0 of demo-worker-1 (VM 19202) to 20 GiB
+    start demo-worker-1 (VM 19202)
+    wait for SSH on demo-worker-1 (10.40.19.202)
+    configure Kubernetes on demo-worker-1
+    wait until ready: demo-worker-1
+    mark demo-worker-1 (VM 19202) as finished
+    ");
 }
 
 #[test]
@@ -237,7 +281,11 @@ fn a_stopped_worker_is_started() {
             .map(|(n, r)| (NodeName::parse(n).unwrap(), r))
             .into(),
     );
-    insta::assert_snapshot!(whole(&target(1), seen), @"");
+    insta::assert_snapshot!(whole(&target(1), seen), @"
+    start demo-worker-1 (VM 19202)
+    wait for SSH on demo-worker-1 (10.40.19.202)
+    wait until ready: demo-worker-1
+    ");
 }
 
 #[test]
@@ -245,7 +293,24 @@ fn a_lost_control_plane_takes_the_cluster_with_it() {
     let mut seen = healthy(&target(1));
     seen.machines.remove(&19201);
     seen.kubernetes = Kubernetes::Unreachable("no route to host".into());
-    insta::assert_snapshot!(whole(&target(1), seen), @"");
+    insta::assert_snapshot!(whole(&target(1), seen), @"
+    clone demo-cp-1 (VM 19201) from ubuntu (VM 9000) to pve2
+    configure demo-cp-1 (VM 19201): 2 cores, 4096 MiB, 10.40.19.201
+    grow disk scsi0 of demo-cp-1 (VM 19201) to 20 GiB
+    start demo-cp-1 (VM 19201)
+    wait for SSH on demo-cp-1 (10.40.19.201)
+    stop demo-worker-1 (VM 19202 on pve1)
+    destroy demo-worker-1 (VM 19202 on pve1)
+    clone demo-worker-1 (VM 19202) from ubuntu (VM 9000) to pve1
+    configure demo-worker-1 (VM 19202): 2 cores, 4096 MiB, 10.40.19.202
+    grow disk scsi0 of demo-worker-1 (VM 19202) to 20 GiB
+    start demo-worker-1 (VM 19202)
+    wait for SSH on demo-worker-1 (10.40.19.202)
+    configure Kubernetes on demo-cp-1, demo-worker-1
+    wait until ready: demo-cp-1, demo-worker-1
+    mark demo-cp-1 (VM 19201) as finished
+    mark demo-worker-1 (VM 19202) as finished
+    ");
 }
 
 #[test]
@@ -255,7 +320,20 @@ fn sizes_change_one_machine_at_a_time() {
     for machine in &mut target.machines {
         machine.size = MachineSize { cores: 4, memory_mib: 8192, disk_gib: 40 };
     }
-    insta::assert_snapshot!(whole(&target, seen), @"");
+    insta::assert_snapshot!(whole(&target, seen), @"
+    shut down demo-cp-1 (VM 19201) to change its size from 2 cores, 4096 MiB, 20 GiB
+    configure demo-cp-1 (VM 19201): 4 cores, 8192 MiB, 10.40.19.201
+    grow disk scsi0 of demo-cp-1 (VM 19201) to 40 GiB
+    start demo-cp-1 (VM 19201)
+    wait for SSH on demo-cp-1 (10.40.19.201)
+    wait until ready: demo-cp-1
+    shut down demo-worker-1 (VM 19202) to change its size from 2 cores, 4096 MiB, 20 GiB
+    configure demo-worker-1 (VM 19202): 4 cores, 8192 MiB, 10.40.19.202
+    grow disk scsi0 of demo-worker-1 (VM 19202) to 40 GiB
+    start demo-worker-1 (VM 19202)
+    wait for SSH on demo-worker-1 (10.40.19.202)
+    wait until ready: demo-worker-1
+    ");
 }
 
 #[test]
@@ -263,7 +341,19 @@ fn a_killed_create_without_state_is_made_again() {
     let mut seen = Observed { room: room(), ..Observed::default() };
     converge(&target(1), &mut seen, 5);
     kill(&mut seen, false);
-    insta::assert_snapshot!(text(&plan(&target(1), &seen).unwrap()), @"");
+    insta::assert_snapshot!(text(&plan(&target(1), &seen).unwrap()), @"
+    remove unfinished demo-cp-1 (VM 19201 on pve2)
+    clone demo-cp-1 (VM 19201) from ubuntu (VM 9000) to pve2
+    configure demo-cp-1 (VM 19201): 2 cores, 4096 MiB, 10.40.19.201
+    grow disk scsi0 of demo-cp-1 (VM 19201) to 20 GiB
+    start demo-cp-1 (VM 19201)
+    wait for SSH on demo-cp-1 (10.40.19.201)
+    clone demo-worker-1 (VM 19202) from ubuntu (VM 9000) to pve1
+    configure demo-worker-1 (VM 19202): 2 cores, 4096 MiB, 10.40.19.202
+    grow disk scsi0 of demo-worker-1 (VM 19202) to 20 GiB
+    start demo-worker-1 (VM 19202)
+    wait for SSH on demo-worker-1 (10.40.19.202)
+    ");
 }
 
 #[test]
@@ -271,21 +361,21 @@ fn a_failed_create_that_kept_its_key_goes_on_where_it_stopped() {
     let mut seen = Observed { room: room(), ..Observed::default() };
     converge(&target(1), &mut seen, 10);
     kill(&mut seen, true);
-    insta::assert_snapshot!(text(&plan(&target(1), &seen).unwrap()), @"");
+    insta::assert_snapshot!(text(&plan(&target(1), &seen).unwrap()), @"configure Kubernetes on demo-cp-1, demo-worker-1");
 }
 
 #[test]
 fn nothing_is_planned_while_something_is_in_the_way() {
     let mut seen = healthy(&target(1));
     edit(&mut seen, 19202, |ours| ours.standing = Standing::Unknown);
-    insta::assert_snapshot!(plan(&target(1), &seen).unwrap_err(), @"");
+    insta::assert_snapshot!(plan(&target(1), &seen).unwrap_err(), @"demo-worker-1 (VM 19202 on pve1) is a finished machine of this cluster that this Terraform state does not know; nothing was changed. To keep the cluster, import it with its SSH key: KUBESMITH_IMPORT_SSH_KEY_FILE=<private key> terraform import <resource address> <cluster name>. To start afresh, remove the VM in Proxmox and apply again");
 
     seen.machines.insert(19201, Seen::Stranger { what: "named web1".into(), host: "pve2".into() });
-    insta::assert_snapshot!(plan(&target(1), &seen).unwrap_err(), @"");
+    insta::assert_snapshot!(plan(&target(1), &seen).unwrap_err(), @"VM 19201 on pve2, named web1, is not a machine of this cluster, but its VMID belongs to the leased address 10.40.19.201; nothing was changed: remove or renumber that VM, or exclude the address from the pool and take a new lease");
 
     let mut seen = healthy(&target(0));
     edit(&mut seen, 19201, |ours| ours.size.disk_gib = 64);
-    insta::assert_snapshot!(plan(&target(0), &seen).unwrap_err(), @"");
+    insta::assert_snapshot!(plan(&target(0), &seen).unwrap_err(), @"the disk of demo-cp-1 (VM 19201) has 64 GiB and cannot shrink to 20 GiB; raise disk_gib or replace the cluster");
 }
 
 fn machine() -> impl Strategy<Value = Option<(Standing, bool, bool, MachineSize)>> {

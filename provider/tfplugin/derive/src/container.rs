@@ -112,7 +112,24 @@ pub(crate) fn description(attributes: &[Attribute]) -> String {
             lines.push(text.strip_prefix(' ').unwrap_or(&text).trim_end().to_owned());
         }
     }
-    // Lines of one paragraph are one line: Terraform and the registry wrap for themselves.
-    let paragraphs: Vec<_> = lines.split(String::is_empty).map(|lines| lines.join(" ")).collect();
+    let paragraphs: Vec<_> = lines.split(String::is_empty).map(paragraph).collect();
     paragraphs.join("\n\n").trim().to_owned()
+}
+
+/// Lines of one paragraph are one line, because Terraform and the registry wrap for themselves;
+/// the points of a list stay on lines of their own.
+fn paragraph(lines: &[String]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        let is_point = line.starts_with("- ") || line.starts_with("* ");
+        text.push_str(if text.is_empty() {
+            ""
+        } else if is_point {
+            "\n"
+        } else {
+            " "
+        });
+        text.push_str(line.trim_start());
+    }
+    text
 }

@@ -70,7 +70,7 @@ fn the_provider_ends_when_terraform_is_killed() {
     assert!(!providers.is_empty());
     terraform.signal(Signal::KILL);
     terraform.finish();
-    wait_for("the provider's end", Duration::from_secs(3), || {
+    wait_for("the provider's end", Duration::from_secs(5), || {
         providers.iter().all(|pid| has_ended(*pid)).then_some(())
     });
     let left: Vec<_> = std::fs::read_dir(world.path("")).unwrap().flatten().collect();

@@ -69,12 +69,12 @@ impl Signer for Key {
 
 /// What the client shows: a certificate and a key, which need not belong together, or nothing.
 #[derive(Debug)]
-struct Shows(Option<(CertificateDer<'static>, Key)>);
+struct Shows(Option<(CertificateDer<'static>, Arc<dyn rustls::sign::SigningKey>)>);
 
 impl ResolvesClientCert for Shows {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let (certificate, key) = self.0.clone()?;
-        Some(Arc::new(CertifiedKey::new(vec![certificate], Arc::new(key))))
+        Some(Arc::new(CertifiedKey::new(vec![certificate], key)))
     }
 
     fn has_certs(&self) -> bool {
@@ -117,19 +117,36 @@ async fn only_the_owner_of_the_pinned_certificate_is_served() {
     let (host, other) = (Key::new(1), Key::new(2));
     let pinned = host.certificate();
 
-    let welcome = connect(&pinned, Shows(Some((pinned.clone(), host)))).await;
+    let welcome = connect(&pinned, Shows(Some((pinned.clone(), Arc::new(host))))).await;
     assert_eq!(welcome, (true, None));
 
     let (served, why) = connect(&pinned, Shows(None)).await;
     assert!(!served && why.unwrap().contains("no certificate"));
 
-    let stranger = Shows(Some((other.certificate(), other.clone())));
+    let stranger = Shows(Some((other.certificate(), Arc::new(other.clone()))));
     let (served, why) = connect(&pinned, stranger).await;
     assert!(!served && why.unwrap().contains("ApplicationVerificationFailure"));
 
     // A copy of the certificate without its key is worth nothing.
-    let thief = Shows(Some((pinned.clone(), other)));
+    let thief = Shows(Some((pinned.clone(), Arc::new(other))));
     let (served, why) = connect(&pinned, thief).await;
+    assert!(!served && why.unwrap().contains("BadSignature"));
+}
+
+/// Should a later host choose a usual curve, the usual verification takes over.
+#[tokio::test]
+async fn another_curve_is_authenticated_too() {
+    let [host, other] = [(); 2].map(|()| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = parameters.self_signed(&key).unwrap().der().clone();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        (certificate, ring::sign::any_supported_type(&key).unwrap())
+    });
+    let pinned = host.0.clone();
+    let thief = (pinned.clone(), other.1);
+    assert_eq!(connect(&pinned, Shows(Some(host))).await, (true, None));
+    let (served, why) = connect(&pinned, Shows(Some(thief))).await;
     assert!(!served && why.unwrap().contains("BadSignature"));
 }
 
