@@ -1,5 +1,15 @@
 //! The configurations of the tests: what a user would write.
 
+/// Where Terraform finds the provider.
+pub(crate) const VERSIONS: &str = r#"terraform {
+  required_providers {
+    kubesmith = {
+      source = "kubesmith/kubesmith"
+    }
+  }
+}
+"#;
+
 /// The pool that an admin makes.
 pub(crate) fn pool() -> String {
     pool_of("10.40.19.201", "10.40.19.253")

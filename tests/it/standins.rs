@@ -20,7 +20,7 @@ const STANDIN: &str = env!("CARGO_BIN_EXE_kubesmith-standin");
 const TOKEN: &str = "abcdef.0123456789abcdef";
 const FLANNEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/packages/kube-flannel.yml");
 
-/// A machine: a folder for its files and a kubelet that is started again whenever it ends, as systemd does.
+/// A machine: a folder for its files, and a kubelet that runs while it has a configuration.
 struct Machine {
     root: TempDir,
     name: &'static str,
@@ -132,6 +132,11 @@ impl Drop for Machine {
 fn run_kubelet(root: &Path, stop: &AtomicBool) {
     let pause = Duration::from_millis(20);
     while !stop.load(Ordering::Relaxed) {
+        // kubeadm writes the flags before the configuration, and systemd would read them again when kubeadm restarts it.
+        if !root.join("var/lib/kubelet/config.yaml").exists() {
+            std::thread::sleep(pause);
+            continue;
+        }
         let flags = std::fs::read_to_string(root.join("var/lib/kubelet/kubeadm-flags.env"))
             .unwrap_or_default();
         let flags =
@@ -257,6 +262,13 @@ fn a_cluster_is_made_joined_drained_and_reset_under_the_eyes_of_a_real_kubectl()
 fn joining_needs_a_live_token_and_the_right_pin_and_happens_once() {
     let port = free_port();
     let (first, worker) = (Machine::new("demo-cp-1", port), Machine::new("demo-worker-1", port));
+    let early = first.run(&["kubelet"]);
+    assert!(
+        early.status.code() == Some(1)
+            && err(&early).contains("failed to load kubelet config file"),
+        "{}",
+        err(&early)
+    );
     good(&first.init());
     let pin = first.pin();
     let refused = |token: &str, pin: &str, why: &str| {

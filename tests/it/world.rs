@@ -13,6 +13,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::hcl;
+
 const LAB: &str = env!("CARGO_BIN_EXE_kubesmith-lab");
 
 #[expect(clippy::disallowed_methods, reason = "the tests run the programs a user runs")]
@@ -213,6 +215,7 @@ impl World {
         let dir = self.dir.path().join(owner);
         fs::create_dir_all(&dir).expect("a workspace");
         let workspace = Workspace { world: self, owner: owner.to_owned(), dir, env: Vec::new() };
+        fs::write(workspace.dir.join("versions.tf"), hcl::VERSIONS).expect("versions.tf");
         workspace.write(hcl);
         workspace
     }

@@ -79,8 +79,12 @@ pub(super) fn orphans(survey: &Survey, question: &Question) -> Orphans {
         .machines
         .iter()
         .filter(|machine| question.is_about_owner(&machine.stamp.owner))
-        .filter(|machine| question.cluster.as_ref().is_none_or(|only| *only == machine.stamp.cluster))
-        .filter(|machine| question.known.as_ref().is_none_or(|known| !known.has_machine(&machine.stamp)))
+        .filter(|machine| {
+            question.cluster.as_ref().is_none_or(|only| *only == machine.stamp.cluster)
+        })
+        .filter(|machine| {
+            question.known.as_ref().is_none_or(|known| !known.has_machine(&machine.stamp))
+        })
         .map(|machine| judge(survey, question, machine))
         .collect();
 
@@ -89,11 +93,15 @@ pub(super) fn orphans(survey: &Survey, question: &Question) -> Orphans {
         let unknown = claims
             .iter()
             .filter(|claim| question.is_about_owner(&claim.owner))
-            .filter(|claim| question.known.as_ref().is_none_or(|known| !known.has_lease(&pool.name, claim)))
+            .filter(|claim| {
+                question.known.as_ref().is_none_or(|known| !known.has_lease(&pool.name, claim))
+            })
             // A lease does not say whose cluster it is for; its machines do.
             .filter(|claim| {
                 question.cluster.is_none()
-                    || machines.iter().any(|orphan| stands_on(&orphan.machine.stamp, &pool.name, claim))
+                    || machines
+                        .iter()
+                        .any(|orphan| stands_on(&orphan.machine.stamp, &pool.name, claim))
             });
         leases.extend(unknown.map(|claim| OrphanLease {
             pool: pool.clone(),
@@ -188,7 +196,12 @@ pub(super) mod tests {
             ("outside its lease", 19207, same, Some(Stays::Copy)),
             ("before the pool", 19200, same, Some(Stays::Copy)),
             ("after the pool", 19251, same, Some(Stays::Copy)),
-            ("of a pool that is not there", 19201, ("lease=lab/", "lease=old/"), Some(Stays::NoPool)),
+            (
+                "of a pool that is not there",
+                19201,
+                ("lease=lab/", "lease=old/"),
+                Some(Stays::NoPool),
+            ),
         ] {
             let survey = survey(vec![machine(vmid, change)], vec![claim("me")]);
             let found = orphans(&survey, &question(None, true));

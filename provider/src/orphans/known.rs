@@ -53,7 +53,9 @@ pub(super) enum Unreadable {
     NotJson(String),
     #[error("it is a plan, not a state")]
     Plan,
-    #[error("it is neither a state (version 4) as `terraform state pull` writes it nor the JSON of `terraform show -json`")]
+    #[error(
+        "it is neither a state (version 4) as `terraform state pull` writes it nor the JSON of `terraform show -json`"
+    )]
     NotAState,
     #[error("{kind}.{name} in it cannot be read: {reason}")]
     Resource { kind: String, name: String, reason: String },
@@ -79,12 +81,15 @@ impl Known {
     /// `terraform state pull`: one list of resources, each with its instances, the deposed ones too.
     fn add_pulled(&mut self, state: &Map<String, Value>) -> Result<(), Unreadable> {
         let resources = state.get("resources").and_then(Value::as_array);
-        let (Some(4), Some(resources)) = (state.get("version").and_then(Value::as_u64), resources) else {
+        let (Some(4), Some(resources)) = (state.get("version").and_then(Value::as_u64), resources)
+        else {
             return Err(Unreadable::NotAState);
         };
         for resource in resources {
             let instances = resource["instances"].as_array().ok_or(Unreadable::NotAState)?;
-            instances.iter().try_for_each(|instance| self.add_resource(resource, &instance["attributes"]))?;
+            instances
+                .iter()
+                .try_for_each(|instance| self.add_resource(resource, &instance["attributes"]))?;
         }
         Ok(())
     }
@@ -107,7 +112,11 @@ impl Known {
         for resource in module["resources"].as_array().into_iter().flatten() {
             self.add_resource(resource, &resource["values"])?;
         }
-        module["child_modules"].as_array().into_iter().flatten().try_for_each(|child| self.add_module(child))
+        module["child_modules"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .try_for_each(|child| self.add_module(child))
     }
 
     fn add_resource(&mut self, resource: &Value, attributes: &Value) -> Result<(), Unreadable> {
@@ -133,8 +142,10 @@ impl Known {
     /// Whether a cluster of the states has this machine. One that another key opens is not that cluster's.
     pub(super) fn has_machine(&self, stamp: &Stamp) -> bool {
         self.clusters.iter().filter(|cluster| cluster.name == stamp.cluster).any(|cluster| {
-            let on_its_lease =
-                cluster.leases.iter().any(|lease| lease.is(&stamp.pool, &stamp.lease, &stamp.transaction));
+            let on_its_lease = cluster
+                .leases
+                .iter()
+                .any(|lease| lease.is(&stamp.pool, &stamp.lease, &stamp.transaction));
             on_its_lease && cluster.key.as_ref().is_none_or(|key| *key == stamp.nonce)
         })
     }
@@ -142,7 +153,10 @@ impl Known {
     /// Whether the states have this lease, or a cluster that stands on it.
     pub(super) fn has_lease(&self, pool: &PoolName, claim: &Claim) -> bool {
         let of_clusters = self.clusters.iter().flat_map(|cluster| &cluster.leases);
-        self.leases.iter().chain(of_clusters).any(|lease| lease.is(pool, &claim.lease, &claim.transaction))
+        self.leases
+            .iter()
+            .chain(of_clusters)
+            .any(|lease| lease.is(pool, &claim.lease, &claim.transaction))
     }
 }
 
@@ -218,7 +232,13 @@ mod tests {
             ("its own", json!([lease(Some(x))]), Some(&ours), ours.nonce(), true),
             ("of another key", json!([lease(Some(x))]), Some(&ours), other.nonce(), false),
             ("the state has no key yet", json!([lease(Some(x))]), None, other.nonce(), true),
-            ("of an earlier lease", json!([lease(Some("0000000000000001"))]), Some(&ours), ours.nonce(), false),
+            (
+                "of an earlier lease",
+                json!([lease(Some("0000000000000001"))]),
+                Some(&ours),
+                ours.nonce(),
+                false,
+            ),
             ("on no lease", json!([]), Some(&ours), ours.nonce(), false),
         ] {
             for text in both("kubesmith_cluster", &cluster(&leases, key)) {

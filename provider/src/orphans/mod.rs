@@ -77,7 +77,8 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 async fn answer(options: &Options, cancel: &CancellationToken) -> Result<()> {
     let known = read_states(options)?;
     let context = Kubesmith.configure("none", ProviderConfig::default()).await?;
-    let question = Question { owner: context.owner()?.clone(), cluster: options.cluster.clone(), known };
+    let question =
+        Question { owner: context.owner()?.clone(), cluster: options.cluster.clone(), known };
     if options.remove && question.known.is_none() && question.cluster.is_none() && !options.all {
         return Err(too_much(&question).into());
     }
@@ -129,7 +130,8 @@ async fn survey(context: &Context, deadline: &Deadline) -> Result<Survey> {
         .iter()
         .filter(|row| row.kind == "qemu" && row.vmid != context.ledger_vmid)
         .filter(|row| {
-            row.tags.contains(TAG) || pools.iter().any(|(pool, _)| address(pool, row.vmid).is_some())
+            row.tags.contains(TAG)
+                || pools.iter().any(|(pool, _)| address(pool, row.vmid).is_some())
         })
         .map(|row| row.vmid)
         .collect();
@@ -162,10 +164,15 @@ async fn remove(context: &Context, found: Orphans, cancel: &CancellationToken) -
         match removal {
             Ok(Removal::Gone) => say(&format!("Removed {node}: VMID {vmid} was seen absent.\n")),
             Ok(Removal::Reused) => {
-                say(&format!("{node} is not there any more: VMID {vmid} is another machine's, which stays.\n"));
+                say(&format!(
+                    "{node} is not there any more: VMID {vmid} is another machine's, which stays.\n"
+                ));
             }
             Err(error) => {
-                problems.push(diagnose::removal(format!("Unable to remove {node} (VMID {vmid})"), &error));
+                problems.push(diagnose::removal(
+                    format!("Unable to remove {node} (VMID {vmid})"),
+                    &error,
+                ));
             }
         }
     }
@@ -182,9 +189,12 @@ async fn remove(context: &Context, found: Orphans, cancel: &CancellationToken) -
 async fn release(context: &Context, orphan: &OrphanLease, deadline: &Deadline) -> Result<()> {
     let OrphanLease { pool, claim, .. } = orphan;
     let id = format!("{}/{}", pool.name, claim.lease);
-    for (address, vmid) in claim.range.addresses().filter_map(|address| Some((address, pool.vmid(address)?))) {
+    for (address, vmid) in
+        claim.range.addresses().filter_map(|address| Some((address, pool.vmid(address)?)))
+    {
         let found = machine::look(&context.proxmox, vmid, deadline).await;
-        let found = found.map_err(|error| diagnose::proxmox(format!("Unable to release lease {id}"), &error))?;
+        let found = found
+            .map_err(|error| diagnose::proxmox(format!("Unable to release lease {id}"), &error))?;
         let who = match found {
             Found::Absent | Found::Stranger { .. } => continue,
             Found::Machine(machine) => machine.stamp.node.to_string(),

@@ -8,9 +8,15 @@ use super::find::{OrphanLease, OrphanMachine, Orphans, Question, Stays};
 /// The list of everything that no state knows.
 pub(super) fn list(orphans: &Orphans, question: &Question, states: usize) -> String {
     let owner = &question.owner;
-    let of = question.cluster.as_ref().map(|cluster| format!(" of cluster {cluster}")).unwrap_or_default();
+    let of = question
+        .cluster
+        .as_ref()
+        .map(|cluster| format!(" of cluster {cluster}"))
+        .unwrap_or_default();
     let unknown = match states {
-        0 => format!("of owner {owner}{of}; no state was given, so what is in use is listed as well"),
+        0 => {
+            format!("of owner {owner}{of}; no state was given, so what is in use is listed as well")
+        }
         1 => format!("{} not known to the state given", of.trim_start()),
         _ => format!("{} not known to the {states} states given", of.trim_start()),
     };
@@ -24,13 +30,19 @@ pub(super) fn list(orphans: &Orphans, question: &Question, states: usize) -> Str
     }
     let mut text = String::new();
     if !machines.is_empty() {
-        let head = ["NODE", "VMID", "PROXMOX NODE", "ADDRESS", "CLUSTER", "OWNER", "LEASE", "STATE", ""];
-        let _ = write!(text, "Machines {unknown}:\n\n{}", table(head, machines.iter().map(machine_row)));
+        let head =
+            ["NODE", "VMID", "PROXMOX NODE", "ADDRESS", "CLUSTER", "OWNER", "LEASE", "STATE", ""];
+        let _ = write!(
+            text,
+            "Machines {unknown}:\n\n{}",
+            table(head, machines.iter().map(machine_row))
+        );
     }
     if !leases.is_empty() {
         let gap = if text.is_empty() { "" } else { "\n" };
         let head = ["LEASE", "OWNER", "ADDRESSES", ""];
-        let _ = write!(text, "{gap}Leases {unknown}:\n\n{}", table(head, leases.iter().map(lease_row)));
+        let _ =
+            write!(text, "{gap}Leases {unknown}:\n\n{}", table(head, leases.iter().map(lease_row)));
     }
     text
 }
@@ -45,7 +57,9 @@ pub(super) fn advice(orphans: &Orphans, question: &Question, options: &str) -> S
         .map(|orphan| orphan.machine.stamp.cluster.as_str())
         .collect();
     if !clusters.is_empty() {
-        text.push_str("\nTo manage a cluster again, import it with the SSH key that its machines accept:\n");
+        text.push_str(
+            "\nTo manage a cluster again, import it with the SSH key that its machines accept:\n",
+        );
     }
     for cluster in clusters {
         let _ = writeln!(
@@ -198,8 +212,16 @@ mod tests {
         let none = Orphans::default();
         for (question, states, expected) in [
             (question(None, false), 0, "There are no machines and no leases of owner me.\n"),
-            (question(Some("demo"), false), 0, "There are no machines and no leases of owner me of cluster demo.\n"),
-            (question(None, true), 1, "There are no machines and no leases not known to the state given.\n"),
+            (
+                question(Some("demo"), false),
+                0,
+                "There are no machines and no leases of owner me of cluster demo.\n",
+            ),
+            (
+                question(None, true),
+                1,
+                "There are no machines and no leases not known to the state given.\n",
+            ),
             (
                 question(Some("demo"), true),
                 2,
@@ -213,6 +235,9 @@ mod tests {
 
     #[test]
     fn a_resource_name_never_begins_with_a_digit() {
-        assert_eq!((identifier("4you"), identifier("demo")), ("_4you".to_owned(), "demo".to_owned()));
+        assert_eq!(
+            (identifier("4you"), identifier("demo")),
+            ("_4you".to_owned(), "demo".to_owned())
+        );
     }
 }
