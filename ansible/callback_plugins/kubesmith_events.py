@@ -1,6 +1,9 @@
 """Progress of a run as JSON lines, for whoever started it.
 
 Writes to the file or FIFO that KUBESMITH_ANSIBLE_EVENTS names, one write a line, and is silent without it.
+With KUBESMITH_ANSIBLE_LIFELINE the run ends when its standard input does: whoever started it is gone, and nothing
+may go on working on machines that the next run takes over.
+
 What a task hides with `no_log` arrives here already censored; nothing else of a result is passed on but its
 message, return code and last lines.
 """
@@ -9,6 +12,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 import time
 
 from ansible.plugins.callback import CallbackBase
@@ -21,6 +26,13 @@ description: Appends one JSON object a line for each thing that happens to the f
 """
 
 LAST_LINES = 20
+
+
+def end_with_starter():
+    """Waits until the starter's end of our standard input is closed, then ends the whole process group."""
+    while os.read(0, 4096):
+        pass
+    os.killpg(0, signal.SIGKILL)
 
 
 class CallbackModule(CallbackBase):
@@ -37,6 +49,8 @@ class CallbackModule(CallbackBase):
         self.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) if path else None
         self.disabled = self.file is None
         self.play = ""
+        if os.environ.get("KUBESMITH_ANSIBLE_LIFELINE"):
+            threading.Thread(target=end_with_starter, daemon=True).start()
 
     def emit(self, event, task=None, host=None, **more):
         """Appends one line. A single write of an append-only file is never torn by another writer."""

@@ -38,6 +38,7 @@ impl Events {
         &self,
         phase: Phase,
         status: Status,
+        kind: Option<&'static str>,
         step: &str,
         node: Option<&NodeName>,
         detail: Option<String>,
@@ -51,6 +52,7 @@ impl Events {
             "{step}"
         );
         self.write(&Event {
+            kind: kind.map(str::to_owned),
             step: step.to_owned(),
             node: node.cloned(),
             detail,
@@ -73,6 +75,7 @@ impl Events {
             resource: self.resource.to_owned(),
             name: self.name.clone(),
             phase,
+            kind: None,
             step: String::new(),
             status,
             node: None,

@@ -162,7 +162,11 @@ fn setting<T: FromStr<Err: std::fmt::Display>>(
     match (given, environment(variable)) {
         (None, Some(text)) => match text.parse() {
             Ok(value) => Ok(Some(value)),
-            Err(error) => Err(faulty(attribute, &format!("{variable}: {error}")).into()),
+            // A token's text is not shown: it may be a secret with a slip of the pen.
+            Err(error) if attribute == "api_token" => {
+                Err(faulty(attribute, &format!("{variable}: {error}")).into())
+            }
+            Err(error) => Err(faulty(attribute, &format!("{variable} is {text:?}: {error}")).into()),
         },
         (given, _) => Ok(given),
     }

@@ -6,6 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// So close to its end a cancellation is the end itself.
+const NEARLY_OVER: Duration = Duration::from_secs(1);
+
 /// How long something may take, and whether it is still wanted.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
@@ -94,7 +97,14 @@ where
         waited: started.elapsed(),
         last,
     };
-    let cancelled = |last: String| WaitError::Cancelled { what: what.to_owned(), last };
+    // An operation whose time is up is cancelled, too; then the time is the reason.
+    let cancelled = |last: String| {
+        if limits.left() < NEARLY_OVER {
+            timed_out(last)
+        } else {
+            WaitError::Cancelled { what: what.to_owned(), last }
+        }
+    };
     loop {
         tokio::select! {
             biased;
@@ -154,7 +164,7 @@ mod tests {
             until("an answer", &limits(Duration::from_millis(20)), SHORT, hangs).await.unwrap_err();
         assert!(matches!(error, WaitError::TimedOut { .. }));
 
-        let limits = limits(Duration::from_secs(60));
+        let limits = limits(Duration::from_mins(1));
         limits.cancel.cancel();
         let error = until("an answer", &limits, SHORT, hangs).await.unwrap_err();
         assert_eq!(error.to_string(), "cancelled while waiting for an answer; last seen: nothing");

@@ -7,38 +7,49 @@ use crate::{
     world::{Needs, World, world},
 };
 
+/// What is changed in the good configuration, what instead, and what the message must name.
+type Case = (&'static str, &'static str, &'static str);
+
 #[test]
 fn wrong_values_are_errors_at_the_attribute_before_anything_is_made() {
     let Some(world) = world(Needs::Terraform) else { return };
-    let good = hcl::all(2);
-    let cases = [
+    let refuse = |good: &str, cases: &[Case], made: &[&str]| {
+        let workspace = world.workspace("course-1", good);
+        for (from, to, named) in cases {
+            assert!(good.contains(from), "the case {from:?} does not fit the example");
+            workspace.write(&good.replacen(from, to, 1));
+            let failed = workspace.apply_fails();
+            assert!(failed.contains(named), "{to}: {named:?} is not named:\n{failed}");
+            assert!(
+                failed.contains("main.tf line"),
+                "{to}: the error is not at an attribute:\n{failed}"
+            );
+            assert_eq!(workspace.resources(), made, "{to}: something was made");
+        }
+    };
+    let small = "cores = 1, memory_mib = 4096, disk_gib = 20 }\n  workers";
+    let cases: [Case; 9] = [
         ("name     = \"demo\"", "name     = \"Demo_1\"", "Demo_1"),
         ("kubernetes_version = \"1.36.4\"", "kubernetes_version = \"latest\"", "latest"),
-        ("count = 2", "count = 9", "6 addresses"),
         ("count = 2", "count = -1", "count"),
         ("vlan = 119", "vlan = 5000", "vlan"),
-        (
-            "cores = 2, memory_mib = 4096, disk_gib = 20 }\n  workers",
-            "cores = 1, memory_mib = 4096, disk_gib = 20 }\n  workers",
-            "cores",
-        ),
-        ("network       =", "pod_cidr = \"10.40.0.0/16\"\n  network       =", "10.40.0.0/16"),
+        ("cores = 2, memory_mib = 4096, disk_gib = 20 }\n  workers", small, "cores"),
         ("network       =", "pod_cidr = \"banana\"\n  network       =", "banana"),
         ("first         = \"10.40.19.201\"", "first         = \"10.40.20.201\"", "10.40.20.201"),
         ("prefix_length = 24", "prefix_length = 99", "prefix_length"),
+        ("size = 6", "size = 0", "size"),
     ];
-    for (from, to, named) in cases {
-        assert!(good.contains(from), "the case {from:?} does not fit the example");
-        let workspace = world.workspace("course-1", &good.replacen(from, to, 1));
-        let failed = workspace.apply_fails();
-        assert!(failed.contains(named), "{to}: {named:?} is not named:\n{failed}");
-        assert!(
-            failed.contains("main.tf line"),
-            "{to}: the error is not at an attribute:\n{failed}"
-        );
-        assert_eq!(workspace.resources(), Vec::<String>::new(), "{to}: something was made");
-    }
+    refuse(&hcl::all(2), &cases, &[]);
     world.assert_empty();
+
+    // What only the lease can tell is an error of the plan once there is a lease.
+    world.workspace("admin", &hcl::pool()).apply();
+    world.workspace("course-1", &hcl::lease("demo", 6)).apply();
+    let cases: [Case; 2] = [
+        ("count = 2", "count = 9", "the leases hold 6"),
+        ("network       =", "pod_cidr = \"10.40.0.0/16\"\n  network       =", "10.40.0.0/16"),
+    ];
+    refuse(&hcl::cluster(2), &cases, &["kubesmith_ip_lease.demo"]);
 }
 
 #[test]

@@ -8,6 +8,8 @@ pub(crate) const VERSIONS: &str = r#"terraform {
     }
   }
 }
+
+provider "kubesmith" {}
 "#;
 
 /// The pool that an admin makes.

@@ -25,6 +25,9 @@ pub struct Event {
     pub name: String,
     /// The stage of the work.
     pub phase: Phase,
+    /// Which kind of step it is, such as `clone_machine`, for programs; absent where it is none of the provider's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// The step, in words for people.
     pub step: String,
     /// How far the step is.
@@ -91,6 +94,7 @@ mod tests {
             resource: "kubesmith_cluster".into(),
             name: "demo".into(),
             phase: Phase::Machines,
+            kind: Some("clone_machine".into()),
             step: "clone demo-cp-1".into(),
             status: Status::Done,
             node: Some(NodeName::parse("demo-cp-1").unwrap()),
@@ -98,7 +102,7 @@ mod tests {
             receipt: None,
         };
         let line = serde_json::to_string(&event).unwrap();
-        insta::assert_snapshot!(line, @r#"{"v":1,"time":"2026-11-23T02:00:00Z","resource":"kubesmith_cluster","name":"demo","phase":"machines","step":"clone demo-cp-1","status":"done","node":"demo-cp-1"}"#);
+        insta::assert_snapshot!(line, @r#"{"v":1,"time":"2026-11-23T02:00:00Z","resource":"kubesmith_cluster","name":"demo","phase":"machines","kind":"clone_machine","step":"clone demo-cp-1","status":"done","node":"demo-cp-1"}"#);
         assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
     }
 }

@@ -99,6 +99,9 @@ pub(crate) async fn play(
         .env("ANSIBLE_SSH_CONTROL_PATH_DIR", root.join("cp"))
         .env("ANSIBLE_NOCOLOR", "1")
         .env("KUBESMITH_ANSIBLE_EVENTS", &told)
+        // If we are killed, the playbook ends too: the next apply takes these machines over.
+        .stdin_lifeline()
+        .env("KUBESMITH_ANSIBLE_LIFELINE", "1")
         .env_remove("KUBESMITH_API_TOKEN")
         .timeout(limits.left());
     let finished = tool.run(&limits.cancel, |line| {

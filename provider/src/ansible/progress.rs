@@ -59,7 +59,7 @@ impl<'a> Progress<'a> {
         let step = format!("{play}: {task}");
         let node = NodeName::parse(host).ok();
         let tell = |status, detail| {
-            self.events.tell(Phase::Configure, status, &step, node.as_ref(), detail)
+            self.events.tell(Phase::Configure, status, None, &step, node.as_ref(), detail);
         };
         match event.as_str() {
             "task_start" => tell(Status::Info, None),

@@ -23,9 +23,9 @@ use crate::stamp::{self, Stamp};
 use crate::wait::{Limits, Look, Pacing, WaitError, until};
 
 /// How long a machine may take from power on to its first SSH answer.
-const BOOT: Duration = Duration::from_secs(15 * 60);
+const BOOT: Duration = Duration::from_mins(15);
 /// How long nodes may take to become ready after Ansible is done with them.
-const READY: Duration = Duration::from_secs(10 * 60);
+const READY: Duration = Duration::from_mins(10);
 /// How long an orderly shutdown may take before the machine is switched off.
 const SHUTDOWN_SECONDS: u32 = 90;
 
@@ -67,24 +67,27 @@ impl StepError {
     /// What a person can do about it.
     pub(super) fn next_step(&self) -> &'static str {
         match self {
-            Self::Wait(WaitError::TimedOut { .. }) => {
+            Self::Wait(WaitError::TimedOut { .. })
+            | Self::Scan(ScanError::Wait(WaitError::TimedOut { .. })) => {
                 "Look at the machine's console in Proxmox. What was reached is kept: apply again to go on, or, after a \
                  failed create, `terraform untaint` first to go on instead of starting over."
             }
             Self::Play(_) => {
                 "What was reached is kept. After a failed create the next apply starts over; `terraform untaint` lets it go on \
-                 instead. Terraform's log (TF_LOG=info) has the playbook's output."
+                 instead. Terraform's log (TF_LOG=debug) has the playbook's output."
             }
             Self::HostKey(_) => {
                 "If somebody reinstalled that machine, destroy it in Proxmox and apply again: it is made anew. Else somebody else answers at its address."
             }
             Self::NotOurs { .. } => "Apply again: Kubesmith looks anew before it acts.",
-            Self::Scan(_) => {
+            Self::Scan(ScanError::Program(_)) => {
                 "Install the OpenSSH client programs on the machine that runs Terraform."
             }
-            Self::Proxmox(_) | Self::Remove(_) | Self::Wait(_) | Self::Kubeconfig(_) => {
-                "What was reached is kept: apply again to go on."
-            }
+            Self::Proxmox(_)
+            | Self::Remove(_)
+            | Self::Wait(_)
+            | Self::Scan(_)
+            | Self::Kubeconfig(_) => "What was reached is kept: apply again to go on.",
         }
     }
 }
@@ -237,7 +240,9 @@ async fn remove(
     machine::remove(site.client(), existing.vmid, meant, &site.deadline()).await?;
     let mut places = site.spec.leases.iter().flat_map(kubesmith_spec::Lease::places);
     if let Some((address, _)) = places.find(|(_, vmid)| *vmid == existing.vmid) {
-        site.progress().known_hosts.forget(address);
+        let mut progress = site.progress();
+        progress.known_hosts.forget(address);
+        progress.removed.insert(existing.vmid, address);
     }
     Ok(())
 }

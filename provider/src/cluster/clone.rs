@@ -21,7 +21,7 @@ const ATTEMPTS: u32 = 3;
 /// How long a clone whose answer was lost may take to show.
 const APPEAR: Duration = Duration::from_secs(10);
 /// How long a clone may hold its machine's lock.
-const UNLOCK: Duration = Duration::from_secs(60 * 60);
+const UNLOCK: Duration = Duration::from_hours(1);
 
 /// Clones, and returns when the clone is complete.
 pub(super) async fn clone(

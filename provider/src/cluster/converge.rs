@@ -106,19 +106,19 @@ async fn perform(
 
 async fn perform_one(site: &Site<'_>, step: &Step, summary: &str) -> std::result::Result<(), Diag> {
     let (phase, node) = (step.phase(), step.machine().map(|(name, _)| name));
-    let text = step.to_string();
+    let (kind, text) = (Some(step.kind()), step.to_string());
     if site.limits.cancel.is_cancelled() {
         return Err(Diag::error(summary)
             .detail(format!("Interrupted before this step: {text}. Apply again to go on.")));
     }
-    site.events.tell(phase, Status::Started, &text, node, None);
+    site.events.tell(phase, Status::Started, kind, &text, node, None);
     match apply(site, step).await {
         Ok(()) => {
-            site.events.tell(phase, Status::Done, &text, node, None);
+            site.events.tell(phase, Status::Done, kind, &text, node, None);
             Ok(())
         }
         Err(error) => {
-            site.events.tell(phase, Status::Failed, &text, node, Some(error.to_string()));
+            site.events.tell(phase, Status::Failed, kind, &text, node, Some(error.to_string()));
             Err(Diag::error(summary)
                 .detail(format!("Failed to {text}: {error}\n\n{}", error.next_step())))
         }

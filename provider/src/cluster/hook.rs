@@ -1,7 +1,7 @@
 //! What Terraform's plan needs to know beyond single attributes. As far as values go a pure function of
 //! configuration and prior state; the look at the datacentre gives diagnostics only.
 
-use kubesmith_tfplugin::{Cx, Diag, Plan, Result, Value};
+use kubesmith_tfplugin::{Cx, Diag, Plan, Result, Severity, Value};
 
 use super::model::{Cluster, Node};
 use super::preflight;
@@ -39,7 +39,9 @@ pub(super) async fn plan(cx: &Cx<Context>, plan: &mut Plan<Cluster>) -> Result<(
         && (plan.is_create() || !new.is_empty())
     {
         for diag in preflight::preflight(context, &planned.spec(), &new, &deadline(cx)).await {
-            plan.diag(diag);
+            // Only a warning here: Terraform plans before a destroy too, which must not fail for the want of
+            // a template. Apply begins with the same look, and refuses.
+            plan.diag(Diag { severity: Severity::Warning, ..diag });
         }
     }
     Ok(())

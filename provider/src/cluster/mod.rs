@@ -40,7 +40,7 @@ use crate::ssh::{KeyPair, KnownHosts};
 use crate::wait::Limits;
 
 /// How long an operation may take that Terraform sets no limit to: refresh, import.
-const LOOKING: Duration = Duration::from_secs(180);
+const LOOKING: Duration = Duration::from_mins(3);
 
 /// The resource.
 pub(crate) struct Clusters;
@@ -74,7 +74,9 @@ impl Resource for Clusters {
         let site =
             Site::new(context, context.owner()?, &spec, &key, limits(cx), progress_of(&state));
         let reading = read::read(&site, state).await?;
-        reading.warnings.into_iter().for_each(|warning| cx.warn(warning));
+        for warning in reading.warnings {
+            cx.warn(warning);
+        }
         Ok(reading.state)
     }
 
@@ -96,7 +98,7 @@ impl Resource for Clusters {
         let site =
             Site::new(context, context.owner()?, &spec, &key, limits(cx), Progress::default());
         converge(&site, &Target::nothing(), &|_| ()).await?;
-        confirm_absence(&site, &state).await
+        confirm_absence(&site).await
     }
 
     async fn import(&self, cx: &Cx<Context>, id: &str) -> Result<Option<Cluster>> {
@@ -155,7 +157,9 @@ async fn ready_to_build(cx: &Cx<Context>, spec: &ClusterSpec, target: &Target) -
     let found = preflight::preflight(context, spec, &target.machines, &deadline).await;
     let (errors, warnings): (Vec<Diag>, Vec<Diag>) =
         found.into_iter().partition(|d| d.severity == Severity::Error);
-    warnings.into_iter().for_each(|warning| cx.warn(warning));
+    for warning in warnings {
+        cx.warn(warning);
+    }
     errors.into_iter().collect::<Diags>().into_result(())?;
 
     let ledger = Ledger::open(context, &deadline).await?;
@@ -176,18 +180,19 @@ async fn ready_to_build(cx: &Cx<Context>, spec: &ClusterSpec, target: &Target) -
 }
 
 /// The proof of a destroy: each VMID is free, or belongs to somebody else by now.
-async fn confirm_absence(site: &Site<'_>, state: &Cluster) -> Result<()> {
+async fn confirm_absence(site: &Site<'_>) -> Result<()> {
+    let mut places = site.progress().removed.clone();
+    places.extend(site.spec.machines().into_iter().map(|machine| (machine.vmid, machine.address)));
     let mut receipt = Receipt::default();
-    for machine in site.spec.machines() {
-        let free = site.client().vmid_is_free(machine.vmid).await;
+    for (vmid, address) in places {
+        let free = site.client().vmid_is_free(vmid).await;
         if free.map_err(|error| {
             diagnose::proxmox("Unable to confirm that the machines are gone", &error)
         })? {
-            receipt.vmids.push(machine.vmid);
-            receipt.addresses.push(machine.address);
+            receipt.vmids.push(vmid);
+            receipt.addresses.push(address);
         }
     }
-    tracing::debug!(id = ?state.id, "destroyed");
     site.events.receipt(receipt);
     Ok(())
 }

@@ -165,6 +165,10 @@ pub(crate) struct Workers {
 /// A machine of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Model)]
 #[tf(computed)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "a Proxmox node is not the same as a Kubernetes node"
+)]
 pub(crate) struct Node {
     /// VM name, host name and Kubernetes node name.
     pub(crate) name: String,
@@ -329,6 +333,7 @@ fn check_clone(clone: &String) -> Result<(), &'static str> {
     if known { Ok(()) } else { Err("It must be \"linked\" or \"full\".") }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the derive's validators take references")]
 fn check_vlan(tag: &u16) -> Result<(), String> {
     VlanTag::try_from(*tag).map(|_| ()).map_err(|error| error.to_string())
 }

@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 use kubesmith_proxmox::{Deadline, Error, VmResource, retry};
 use kubesmith_spec::MachineSize;
 
+use super::placement::Room;
 use super::plan::{Kubernetes, Observed, Ours, Seen, Standing};
 use super::room;
 use super::site::{Progress, Site};
@@ -29,7 +30,7 @@ pub(super) async fn observe(site: &Site<'_>, target: &Target) -> Result<Observed
     let machines = machines(site, &vms, target, &deadline).await?;
     let complete = target.machines.iter().all(|machine| is_usable(machines.get(&machine.vmid)));
     let room = if complete {
-        Default::default()
+        Room::default()
     } else {
         room::look(site.client(), site.spec, &vms, &deadline).await?
     };

@@ -124,9 +124,10 @@ pub(crate) enum Refusal {
     },
     /// A finished machine of this owner and cluster whose key this state does not have.
     #[error(
-        "{} is a finished machine of this cluster that this Terraform state does not know; nothing was changed. \
-         To keep the cluster, import it with its SSH key: KUBESMITH_IMPORT_SSH_KEY_FILE=<private key> terraform import <resource address> <cluster name>. \
-         To start afresh, remove the VM in Proxmox and apply again", machines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        "there are finished machines of this cluster that this Terraform state does not know: {}; nothing was changed. \
+         To keep them, import the cluster with its SSH key: KUBESMITH_IMPORT_SSH_KEY_FILE=<private key> terraform import <resource address> <cluster name>. \
+         To start afresh, remove them in Proxmox and apply again",
+        machines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
     Unknown {
         /// The machines.
@@ -188,7 +189,7 @@ fn refuse(target: &Target, seen: &Observed) -> Result<(), Refusal> {
                 });
             }
             Some(Seen::Ours(ours)) if ours.standing == Standing::Unknown => {
-                unknown.push(ours.existing.clone())
+                unknown.push(ours.existing.clone());
             }
             Some(Seen::Ours(ours))
                 if ours.standing == Standing::Made

@@ -51,6 +51,8 @@ pub(super) async fn read(site: &Site<'_>, mut state: Cluster) -> Result<Reading>
             Some(Seen::Ours(ours)) if ours.standing == Standing::Made => {
                 if ours.running {
                     nodes.push(Node::of(machine, &ours.existing.host));
+                } else {
+                    warnings.push(repaired(machine, "is stopped", "Apply starts it."));
                 }
                 show_size(&mut state, machine, ours);
             }
@@ -66,7 +68,6 @@ pub(super) async fn read(site: &Site<'_>, mut state: Cluster) -> Result<Reading>
                     format!("VM {} on {host} is now {what}. It is not touched.", machine.vmid);
                 warnings.push(Diag::warning(format!("{} is gone", machine.name)).detail(detail));
             }
-            Some(Seen::Ours(_)) => {}
             None if machine.role == Role::ControlPlane && !state.kubeconfig.is_null() => {
                 state.kubeconfig = Value::Null;
                 let detail = "What the cluster held is lost with it. Apply makes the whole cluster anew, its workers included.";
@@ -74,12 +75,22 @@ pub(super) async fn read(site: &Site<'_>, mut state: Cluster) -> Result<Reading>
                     Diag::warning(format!("The control plane {machine} is gone")).detail(detail),
                 );
             }
-            None => {}
+            None if before.iter().any(|node| node.vmid == machine.vmid) => {
+                warnings.push(repaired(machine, "is gone", "Apply makes it anew."));
+            }
+            Some(Seen::Ours(_)) | None => {}
         }
     }
     // Machines beyond the target that are still there are work for the next apply.
     state.nodes = Value::Known(nodes);
     Ok(Reading { state: Some(state), warnings })
+}
+
+/// What the plan's list of attributes can only hint at: which machine it is about, and why.
+fn repaired(machine: &Machine, what: &str, then: &str) -> Diag {
+    let address = machine.address;
+    Diag::warning(format!("{machine} {what}"))
+        .detail(format!("It should run and carry the address {address}. {then}"))
 }
 
 /// A size that differs is shown as the size of its role.

@@ -1,6 +1,7 @@
 //! What every step of one operation on one cluster works with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kubesmith_proxmox::{Client, Deadline};
@@ -41,6 +42,8 @@ pub(super) struct Progress {
     pub(super) kubeconfig: Option<Zeroizing<String>>,
     /// VMIDs of machines that this operation cloned.
     pub(super) cloned: BTreeSet<u32>,
+    /// VMIDs and addresses of machines that this operation removed.
+    pub(crate) removed: BTreeMap<u32, Ipv4Addr>,
     /// VMIDs of machines over which this operation ran the playbook.
     pub(super) configured: BTreeSet<u32>,
 }

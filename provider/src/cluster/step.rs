@@ -105,6 +105,25 @@ impl Step {
         }
     }
 
+    /// Its kind, for programs that watch the events.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::CloneMachine { .. } => "clone_machine",
+            Self::ConfigureMachine { .. } => "configure_machine",
+            Self::ResizeDisk { .. } => "resize_disk",
+            Self::StartMachine { .. } => "start_machine",
+            Self::AwaitSsh { .. } => "await_ssh",
+            Self::RunPlaybook { .. } => "run_playbook",
+            Self::AwaitReady { .. } => "await_ready",
+            Self::MarkMade { .. } => "mark_made",
+            Self::DrainNodes { .. } => "drain_nodes",
+            Self::ShutDownMachine { .. } => "shut_down_machine",
+            Self::StopMachine(_) => "stop_machine",
+            Self::DestroyMachine(_) => "destroy_machine",
+            Self::RemoveUnfinished(_) => "remove_unfinished",
+        }
+    }
+
     /// The one machine it is about, as name and VMID. Steps of one machine run in their order,
     /// steps of different machines and steps about none run side by side.
     pub(crate) fn machine(&self) -> Option<(&NodeName, u32)> {

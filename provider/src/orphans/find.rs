@@ -106,10 +106,10 @@ pub(super) fn orphans(survey: &Survey, question: &Question) -> Orphans {
         leases.extend(unknown.map(|claim| OrphanLease {
             pool: pool.clone(),
             claim: claim.clone(),
-            stays: if claim.owner != question.owner {
-                Some(Stays::OtherOwner)
-            } else {
+            stays: if claim.owner == question.owner {
                 question.cluster.is_some().then_some(Stays::OneCluster)
+            } else {
+                Some(Stays::OtherOwner)
             },
         }));
     }

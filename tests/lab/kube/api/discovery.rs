@@ -32,7 +32,7 @@ pub(super) fn answer(path: &str, version: &str, accept: &str) -> Option<Reply> {
         ["apis", group, "v1"] if groups().contains(group) => ok(&resource_list(group)),
         ["openapi", "v2"] if accept.contains("protobuf") => with_type(
             StatusCode::OK,
-            "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+            "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
             swagger(),
         ),
         ["openapi", "v2"] => ok(

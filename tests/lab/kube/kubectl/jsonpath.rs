@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(render(r"{.items[0].metadata.labels.example\.org/x}"), "1");
         assert_eq!(render("{.items[0].missing.field}"), "");
         assert_eq!(
-            render(r#"{.items[0].status.conditions}"#),
+            render(r"{.items[0].status.conditions}"),
             r#"[{"status":"True","type":"Ready"}]"#
         );
     }
