@@ -166,7 +166,9 @@ fn setting<T: FromStr<Err: std::fmt::Display>>(
             Err(error) if attribute == "api_token" => {
                 Err(faulty(attribute, &format!("{variable}: {error}")).into())
             }
-            Err(error) => Err(faulty(attribute, &format!("{variable} is {text:?}: {error}")).into()),
+            Err(error) => {
+                Err(faulty(attribute, &format!("{variable} is {text:?}: {error}")).into())
+            }
         },
         (given, _) => Ok(given),
     }

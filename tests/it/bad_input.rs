@@ -59,7 +59,11 @@ fn a_proxmox_that_is_down_unknown_or_refuses_is_said_so() {
     let cases = [
         ("KUBESMITH_ENDPOINT", "https://127.0.0.1:1", "127.0.0.1:1"),
         ("KUBESMITH_ENDPOINT", "banana", "banana"),
-        ("KUBESMITH_API_TOKEN", "root@pam!tf=00000000-0000-0000-0000-000000000000", "root@pam!tf"),
+        (
+            "KUBESMITH_API_TOKEN",
+            "root@pam!tf=00000000-0000-0000-0000-000000000000",
+            "does not accept the API token",
+        ),
         ("KUBESMITH_API_TOKEN", "banana", "user@realm!name=secret"),
         ("KUBESMITH_CA_FILE", "/nonexistent.pem", "/nonexistent.pem"),
         ("KUBESMITH_CA_FILE", "", "fingerprint"),

@@ -5,10 +5,6 @@ use std::fmt;
 
 use crate::{Cidr, ClusterSpec, Lease, MachineSize};
 
-/// The least that kubeadm accepts for a control plane.
-const CONTROL_PLANE_MINIMUM: MachineSize = MachineSize { cores: 2, memory_mib: 1700, disk_gib: 8 };
-/// The least on which a kubelet and a container runtime live.
-const WORKER_MINIMUM: MachineSize = MachineSize { cores: 1, memory_mib: 1024, disk_gib: 8 };
 /// Every node gets a network of this size out of the pod network.
 const NODE_POD_PREFIX: u8 = 24;
 /// Proxmox's VMIDs end here.
@@ -26,6 +22,29 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+impl MachineSize {
+    /// The least that kubeadm accepts for a control plane.
+    pub const CONTROL_PLANE_MINIMUM: Self = Self { cores: 2, memory_mib: 1700, disk_gib: 8 };
+    /// The least on which a kubelet and a container runtime live.
+    pub const WORKER_MINIMUM: Self = Self { cores: 1, memory_mib: 1024, disk_gib: 8 };
+
+    /// The fields that are smaller than these, each with what is wrong.
+    pub fn below(self, minimum: Self) -> Vec<(&'static str, String)> {
+        let Self { cores, memory_mib, disk_gib } = self;
+        let fields = [
+            ("cores", cores, minimum.cores),
+            ("memory_mib", memory_mib, minimum.memory_mib),
+            ("disk_gib", disk_gib, minimum.disk_gib),
+        ];
+        let below = fields.into_iter().filter(|(_, value, least)| value < least);
+        below
+            .map(|(field, value, least)| {
+                (field, format!("{value} is too little: at least {least}"))
+            })
+            .collect()
     }
 }
 
@@ -59,9 +78,13 @@ impl ClusterSpec {
     }
 
     fn check_sizes(&self, found: &mut Found) {
-        check_size("control_plane", self.control_plane, CONTROL_PLANE_MINIMUM, found);
+        for (field, message) in self.control_plane.below(MachineSize::CONTROL_PLANE_MINIMUM) {
+            found.add(format!("control_plane.{field}"), message);
+        }
         if self.workers.count > 0 {
-            check_size("workers", self.workers.size, WORKER_MINIMUM, found);
+            for (field, message) in self.workers.size.below(MachineSize::WORKER_MINIMUM) {
+                found.add(format!("workers.{field}"), message);
+            }
         }
     }
 
@@ -151,20 +174,6 @@ fn check_lease(lease: &Lease, i: usize, found: &mut Found) {
         let message =
             format!("VMIDs {} to {last} are not all from 100 to {LAST_VMID}", lease.first_vmid);
         found.add(format!("leases[{i}].first_vmid"), message);
-    }
-}
-
-fn check_size(path: &str, size: MachineSize, minimum: MachineSize, found: &mut Found) {
-    let MachineSize { cores, memory_mib, disk_gib } = size;
-    for (field, value, least) in [
-        ("cores", cores, minimum.cores),
-        ("memory_mib", memory_mib, minimum.memory_mib),
-        ("disk_gib", disk_gib, minimum.disk_gib),
-    ] {
-        if value < least {
-            found
-                .add(format!("{path}.{field}"), format!("{value} is too little: at least {least}"));
-        }
     }
 }
 

@@ -143,7 +143,13 @@ async fn find(
     vmid: u32,
     meant: impl Fn(&Stamp) -> bool,
 ) -> Result<Box<machine::Machine>, StepError> {
-    let what = match machine::look(site.client(), vmid, &site.deadline()).await? {
+    let host = site.progress().hosts.get(&vmid).cloned();
+    let (client, deadline) = (site.client(), site.deadline());
+    let found = match host {
+        Some(host) => machine::look_on(client, &host, vmid, &deadline).await?,
+        None => machine::look(client, vmid, &deadline).await?,
+    };
+    let what = match found {
         Found::Machine(found) if meant(&found.stamp) => return Ok(found),
         Found::Machine(found) => format!("{} of cluster {}", found.stamp.node, found.stamp.cluster),
         Found::Stranger { name } => format!("named {name:?}"),

@@ -34,6 +34,7 @@ pub(super) async fn clone(
         progress.known_hosts.forget(machine.address);
         progress.configured.remove(&machine.vmid);
         progress.cloned.insert(machine.vmid);
+        progress.hosts.insert(machine.vmid, placement.host.clone());
     }
     let mut attempt = 1;
     loop {

@@ -81,10 +81,14 @@ async fn machines(
     let mut found = Vec::new();
     for vm in retry(deadline, || client.vms()).await? {
         let named = vm.name.as_ref().is_some_and(|vm| vm.starts_with(&prefix));
-        if vm.template == Some(true) || !(named || vm.tags.contains(stamp::TAG)) {
+        if vm.kind != "qemu"
+            || vm.template == Some(true)
+            || !(named || vm.tags.contains(stamp::TAG))
+        {
             continue;
         }
-        if let Found::Machine(machine) = machine::look(client, vm.vmid, deadline).await?
+        if let Found::Machine(machine) =
+            machine::look_on(client, &vm.node, vm.vmid, deadline).await?
             && machine.stamp.cluster == *name
         {
             found.push(machine);

@@ -43,10 +43,10 @@ pub(crate) struct Cluster {
     #[tf(required)]
     pub(crate) network: Network,
     /// Size of the control plane's machine.
-    #[tf(required)]
+    #[tf(required, validate = check_control_plane)]
     pub(crate) control_plane: ControlPlane,
     /// Number and size of the workers.
-    #[tf(required)]
+    #[tf(required, validate = check_workers)]
     pub(crate) workers: Workers,
     /// Storage for the disks. Needs `clone = "full"`; linked clones lie where the template lies.
     #[tf(optional, replace)]
@@ -215,11 +215,7 @@ impl Cluster {
             control_plane,
             workers,
             storage: self.storage.as_ref().map(|storage| storage.0.clone()),
-            clone: if self.clone == CloneMode::Full.as_str() {
-                CloneMode::Full
-            } else {
-                CloneMode::Linked
-            },
+            clone: clone_mode(&self.clone),
             proxmox_nodes: self.proxmox_nodes.iter().flatten().map(|node| node.0.clone()).collect(),
             proxmox_pool: self.proxmox_pool.as_ref().map(|pool| pool.0.clone()),
             pod_cidr: self.pod_cidr.0,
@@ -328,12 +324,42 @@ impl LeaseRef {
     }
 }
 
+/// The mode of this name; its validator has refused any other name.
+pub(crate) fn clone_mode(name: &str) -> CloneMode {
+    if name == CloneMode::Full.as_str() { CloneMode::Full } else { CloneMode::Linked }
+}
+
 fn check_clone(clone: &String) -> Result<(), &'static str> {
     let known = [CloneMode::Linked, CloneMode::Full].iter().any(|mode| mode.as_str() == clone);
     if known { Ok(()) } else { Err("It must be \"linked\" or \"full\".") }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the derive's validators take references")]
+/// Sizes are looked at alone too, because the whole can only be checked once the leases are known.
+fn check_control_plane(size: &ControlPlane) -> Result<(), String> {
+    let ControlPlane { cores, memory_mib, disk_gib } = *size;
+    large_enough(MachineSize { cores, memory_mib, disk_gib }, MachineSize::CONTROL_PLANE_MINIMUM)
+}
+
+fn check_workers(workers: &Workers) -> Result<(), String> {
+    let Workers { count, cores, memory_mib, disk_gib } = *workers;
+    let least = if count == 0 {
+        MachineSize { cores: 0, memory_mib: 0, disk_gib: 0 }
+    } else {
+        MachineSize::WORKER_MINIMUM
+    };
+    large_enough(MachineSize { cores, memory_mib, disk_gib }, least)
+}
+
+fn large_enough(size: MachineSize, least: MachineSize) -> Result<(), String> {
+    let below: Vec<_> = size
+        .below(least)
+        .into_iter()
+        .map(|(field, message)| format!("{field}: {message}"))
+        .collect();
+    if below.is_empty() { Ok(()) } else { Err(below.join("; ")) }
+}
+
 fn check_vlan(tag: &u16) -> Result<(), String> {
     VlanTag::try_from(*tag).map(|_| ()).map_err(|error| error.to_string())
 }

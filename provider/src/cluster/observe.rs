@@ -82,12 +82,16 @@ async fn look(
 ) -> Result<Option<Seen>, Error> {
     let client = site.client();
     let stranger = |what: String| Some(Seen::Stranger { what, host: row.node.clone() });
-    let found = match machine::look(client, row.vmid, deadline).await? {
+    if row.kind != "qemu" {
+        return Ok(stranger(format!("a container ({})", row.kind)));
+    }
+    let found = match machine::look_on(client, &row.node, row.vmid, deadline).await? {
         Found::Absent => return Ok(None),
         Found::Hidden => return Ok(stranger("which the API token may not see".to_owned())),
         Found::Stranger { name } => return Ok(stranger(format!("named {name:?}"))),
         Found::Machine(found) => found,
     };
+    site.progress().hosts.insert(row.vmid, found.node.clone());
     if !site.owns(&found.stamp) {
         let Stamp { node, cluster, owner, .. } = &found.stamp;
         return Ok(stranger(format!("machine {node} of cluster {cluster} of owner {owner}")));

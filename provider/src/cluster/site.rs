@@ -40,6 +40,8 @@ pub(super) struct Progress {
     pub(super) known_hosts: KnownHosts,
     /// The administrator's kubeconfig, once there is one.
     pub(super) kubeconfig: Option<Zeroizing<String>>,
+    /// The Proxmox node that each VMID was last seen on.
+    pub(crate) hosts: BTreeMap<u32, String>,
     /// VMIDs of machines that this operation cloned.
     pub(super) cloned: BTreeSet<u32>,
     /// VMIDs and addresses of machines that this operation removed.

@@ -1,7 +1,7 @@
 //! `terraform-provider-kubesmith orphans`: stamped machines and leases that no given state knows.
 //!
 //! For people, after a run was killed or a state was lost. Here is what reads and changes the datacentre;
-//! what counts as unknown and what may be removed is decided in `known` and `find` (PURE).
+//! what counts as unknown and what may be removed is decided in `known` and `find` (pure).
 
 mod find;
 mod known;

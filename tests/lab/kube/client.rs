@@ -105,6 +105,10 @@ impl Client {
             .tls_backend_preconfigured(tls)
             .no_proxy()
             .connect_timeout(Duration::from_secs(10))
+            // A watch only reads: without probes it would never hear that the other machine was switched off.
+            .tcp_keepalive(Duration::from_secs(5))
+            .tcp_keepalive_interval(Duration::from_secs(5))
+            .tcp_keepalive_retries(2)
             .build()
             .context("failed to set up the API client")?;
         let token = match &config.identity {

@@ -134,3 +134,38 @@ fn tolerates(toleration: &Value, taint: &Value) -> bool {
     };
     effect && same
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_without_heartbeats_is_lost_and_comes_back_clean() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store.json")).unwrap();
+        let key = kind("nodes").key("", "a");
+        let ready = |status: &str| json!({"conditions": [{"type": "Ready", "status": status}]});
+        store.put(&key, json!({"metadata": {"name": "a"}, "spec": {}, "status": ready("True")}));
+        let now = jiff::Timestamp::now();
+        let long_ago = now - jiff::SignedDuration::from_secs(GRACE_SECONDS + 5);
+
+        reconcile(&store, Some("10.244.0.0/16"), now);
+        let node = store.get(&key).unwrap();
+        assert_eq!(
+            (condition(&node, "Ready"), &node["spec"]["podCIDR"]),
+            ("True", &json!("10.244.0.0/24"))
+        );
+
+        reconcile(&store, None, long_ago);
+        let node = store.get(&key).unwrap();
+        assert_eq!(condition(&node, "Ready"), "Unknown");
+        assert_eq!(node["spec"]["taints"][0]["key"], "node.kubernetes.io/unreachable");
+
+        let lease = json!({"metadata": {"name": "a"}, "spec": {"renewTime": now.to_string()}});
+        store.put(&kind("leases").key("kube-node-lease", "a"), lease);
+        edit(&store, &key, |node| node["status"] = ready("True"));
+        reconcile(&store, None, long_ago);
+        let node = store.get(&key).unwrap();
+        assert_eq!((condition(&node, "Ready"), &node["spec"]["taints"]), ("True", &Value::Null));
+    }
+}

@@ -195,3 +195,42 @@ impl Inner {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn objects_and_versions_survive_a_restart_and_watches_miss_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("etcd/store.json");
+        let store = Store::open(&file).unwrap();
+        store.put("/pods/x/a", json!({"metadata": {"name": "a"}}));
+        let before = store.list("/pods/").1;
+        store.put("/pods/x/b", json!({"metadata": {"name": "b"}}));
+        // The same again is no change.
+        store.put("/pods/x/b", json!({"metadata": {"name": "b"}}));
+        store.remove("/pods/x/a");
+        let (missed, _) = store.watch(before).unwrap();
+        let missed: Vec<_> = missed.iter().map(|event| (event.change, &*event.key)).collect();
+        assert_eq!(missed, [(Change::Added, "/pods/x/b"), (Change::Deleted, "/pods/x/a")]);
+
+        let last = store.list("").1;
+        let store = Store::open(&file).unwrap();
+        assert_eq!(store.list("/pods/").0.len(), 1);
+        assert!(store.watch(last).is_none(), "a watch from before the restart has to list again");
+        let changed = store.change("/pods/x/b", |_| {
+            Ok::<_, Infallible>(Some(json!({"metadata": {"name": "b"}, "x": 1})))
+        });
+        let version: u64 = changed.unwrap().unwrap()["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(version > last, "versions are never given out twice");
+    }
+}

@@ -126,6 +126,9 @@ async fn tokens(client: &Client) -> anyhow::Result<Vec<Listed>> {
 
 pub(super) async fn list(arguments: &Arguments) -> anyhow::Result<()> {
     let tokens = tokens(&super::admin_client(arguments)?).await?;
+    if tokens.is_empty() {
+        return Ok(());
+    }
     if let Some(format @ ("json" | "yaml")) = arguments.value("output") {
         for token in tokens {
             let object = json!({
