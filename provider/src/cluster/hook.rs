@@ -1,11 +1,17 @@
 //! What Terraform's plan needs to know beyond single attributes. As far as values go a pure function of
 //! configuration and prior state; the look at the datacentre gives diagnostics only.
 
-use kubesmith_tfplugin::{Cx, Diag, Plan, Result, Severity, Value};
+use std::net::Ipv4Addr;
 
-use super::model::{Cluster, Node};
+use kubesmith_spec::{
+    AddressRange, ClusterSpec, Lease, MachineNetwork, MachineSize, ProxmoxNodeName, Transaction,
+    VlanTag, Workers,
+};
+use kubesmith_tfplugin::{AttributeType, Cx, Diag, Plan, Result, Severity, Text, Value};
+
+use super::model::{Cluster, Node, clone_mode};
 use super::preflight;
-use super::target::Target;
+use super::target::{Machine, Target};
 use crate::provider::{Context, deadline};
 
 /// Adds to the plan.
@@ -54,7 +60,9 @@ async fn look_ahead(cx: &Cx<Context>, plan: &mut Plan<Cluster>, new: Vec<Machine
         (None, None) => return,
     };
     for diag in preflight::preflight(context, &spec, &new, &deadline(cx)).await {
-        plan.diag(diag);
+        // Only a warning here: Terraform plans before a destroy too, which must not fail for the want of
+        // a template. Apply begins with the same look, and refuses.
+        plan.diag(Diag { severity: Severity::Warning, ..diag });
     }
 }
 
@@ -63,7 +71,7 @@ fn foreseen(plan: &Plan<Cluster>) -> Option<ClusterSpec> {
     fn known<T: AttributeType>(plan: &Plan<Cluster>, path: &str) -> Option<T> {
         plan.get(path).into_known()
     }
-    /// The outer `None`: not known yet; the inner one: not given.
+    #[expect(clippy::option_option, reason = "not known yet, and not given")]
     fn optional<T: AttributeType>(plan: &Plan<Cluster>, path: &str) -> Option<Option<T>> {
         let value: Value<T> = plan.get(path);
         if value.is_unknown() { None } else { Some(value.into_known()) }

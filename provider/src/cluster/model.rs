@@ -334,7 +334,6 @@ fn check_clone(clone: &String) -> Result<(), &'static str> {
     if known { Ok(()) } else { Err("It must be \"linked\" or \"full\".") }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the derive's validators take references")]
 /// Sizes are looked at alone too, because the whole can only be checked once the leases are known.
 fn check_control_plane(size: &ControlPlane) -> Result<(), String> {
     let ControlPlane { cores, memory_mib, disk_gib } = *size;
@@ -360,6 +359,7 @@ fn large_enough(size: MachineSize, least: MachineSize) -> Result<(), String> {
     if below.is_empty() { Ok(()) } else { Err(below.join("; ")) }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the derive's validators take references")]
 fn check_vlan(tag: &u16) -> Result<(), String> {
     VlanTag::try_from(*tag).map(|_| ()).map_err(|error| error.to_string())
 }
