@@ -56,6 +56,8 @@ fn wrong_values_are_errors_at_the_attribute_before_anything_is_made() {
 fn a_proxmox_that_is_down_unknown_or_refuses_is_said_so() {
     let Some(world) = world(Needs::Terraform) else { return };
     let mut workspace = world.workspace("course-1", &hcl::pool());
+    let lease = hcl::lease("demo", 2).replace("\"lab\"", "kubesmith_ip_pool.lab.name");
+    let good = format!("{}{lease}", hcl::pool());
     let cases = [
         ("KUBESMITH_ENDPOINT", "https://127.0.0.1:1", "127.0.0.1:1"),
         ("KUBESMITH_ENDPOINT", "banana", "banana"),
@@ -70,8 +72,7 @@ fn a_proxmox_that_is_down_unknown_or_refuses_is_said_so() {
         ("KUBESMITH_OWNER", "Not An Owner", "owner"),
     ];
     for (variable, value, named) in cases {
-        let mut workspace =
-            world.workspace("course-1", &format!("{}{}", hcl::pool(), hcl::lease("demo", 2)));
+        let mut workspace = world.workspace("course-1", &good);
         workspace.set_env(variable, value);
         let failed = workspace.apply_fails();
         assert!(failed.contains(named), "{variable}={value}: {named:?} is not named:\n{failed}");

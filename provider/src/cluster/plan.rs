@@ -126,7 +126,7 @@ pub(crate) enum Refusal {
     #[error(
         "there are finished machines of this cluster that this Terraform state does not know: {}; nothing was changed. \
          To keep them, import the cluster with its SSH key: KUBESMITH_IMPORT_SSH_KEY_FILE=<private key> terraform import <resource address> <cluster name>. \
-         To start afresh, remove them in Proxmox and apply again",
+         To start afresh, remove them with `terraform-provider-kubesmith orphans --remove --cluster <cluster name>` and apply again",
         machines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
     Unknown {

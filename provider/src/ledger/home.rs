@@ -122,12 +122,22 @@ async fn is_gone(
     retry(deadline, || client.vmid_is_free(vmid)).await
 }
 
-/// A list is a few seconds behind and may not know the name of a machine yet; its config does.
+/// A list is a few seconds behind and may not know the name of a machine yet; its config does, once the
+/// machine that is perhaps being made at this moment is finished.
 async fn is_marked(context: &Context, row: &VmResource, deadline: &Deadline) -> Result<bool> {
     let (client, vmid) = (&context.proxmox, context.ledger_vmid);
-    match retry(deadline, || client.vm_config(&row.node, vmid)).await {
-        Ok(config) => Ok(config.name.as_deref() == Some(NAME) || config.first_line() == MARK),
-        Err(error) => Err(diagnose::proxmox("Unable to look at the address ledger", &error).into()),
+    let failed = |error: Error| diagnose::proxmox("Unable to look at the address ledger", &error);
+    let patience = deadline.at_most(Duration::from_secs(30));
+    loop {
+        let config =
+            retry(&patience, || client.vm_config(&row.node, vmid)).await.map_err(failed)?;
+        if config.name.as_deref() == Some(NAME) || config.first_line() == MARK {
+            return Ok(true);
+        }
+        if config.lock.as_deref() != Some("create") {
+            return Ok(false);
+        }
+        patience.sleep(Duration::from_millis(300)).await.map_err(failed)?;
     }
 }
 

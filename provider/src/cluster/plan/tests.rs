@@ -370,7 +370,7 @@ fn a_failed_create_that_kept_its_key_goes_on_where_it_stopped() {
 fn nothing_is_planned_while_something_is_in_the_way() {
     let mut seen = healthy(&target(1));
     edit(&mut seen, 19202, |ours| ours.standing = Standing::Unknown);
-    insta::assert_snapshot!(plan(&target(1), &seen).unwrap_err(), @"there are finished machines of this cluster that this Terraform state does not know: demo-worker-1 (VM 19202 on pve1); nothing was changed. To keep them, import the cluster with its SSH key: KUBESMITH_IMPORT_SSH_KEY_FILE=<private key> terraform import <resource address> <cluster name>. To start afresh, remove them in Proxmox and apply again");
+    insta::assert_snapshot!(plan(&target(1), &seen).unwrap_err(), @"there are finished machines of this cluster that this Terraform state does not know: demo-worker-1 (VM 19202 on pve1); nothing was changed. To keep them, import the cluster with its SSH key: KUBESMITH_IMPORT_SSH_KEY_FILE=<private key> terraform import <resource address> <cluster name>. To start afresh, remove them with `terraform-provider-kubesmith orphans --remove --cluster <cluster name>` and apply again");
 
     seen.machines.insert(19201, Seen::Stranger { what: "named web1".into(), host: "pve2".into() });
     insta::assert_snapshot!(plan(&target(1), &seen).unwrap_err(), @"VM 19201 on pve2, named web1, is not a machine of this cluster, but its VMID belongs to the leased address 10.40.19.201; nothing was changed: remove or renumber that VM, or exclude the address from the pool and take a new lease");
