@@ -148,7 +148,7 @@ pub(crate) async fn scan(address: Ipv4Addr, limits: &Limits) -> Result<String, S
             Err(error) => Look::NotYet(format!("{address} accepts connections, but {error}")),
         }
     };
-    until(&format!("SSH on {address}"), limits, Pacing::CALM, look).await?
+    until(&format!("SSH on {address}"), limits, Pacing::SWIFT, look).await?
 }
 
 /// The host key of `address` in the output of `ssh-keyscan`, if there is a valid one.

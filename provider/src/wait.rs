@@ -75,6 +75,9 @@ impl Pacing {
     /// For conditions that cost a server something.
     pub(crate) const CALM: Self =
         Self { first: Duration::from_millis(500), most: Duration::from_secs(3) };
+    /// For conditions that cost nobody but a machine of our own.
+    pub(crate) const SWIFT: Self =
+        Self { first: Duration::from_millis(200), most: Duration::from_secs(1) };
 }
 
 /// Looks until the condition holds, the deadline passes, or Terraform asks to stop. A look that hangs

@@ -17,6 +17,9 @@ use crate::wire;
 /// Lines of the log that a failed task's error carries.
 const LOG_TAIL: usize = 20;
 
+/// Most tasks (a linked clone, a start) take a moment: three quick looks find them done, the others are looked at calmly.
+const FIRST_LOOK: Duration = Duration::from_millis(150);
+
 /// How long a task that was told to stop may take for it: Proxmox sends KILL after 5 seconds, then cleans up.
 const STOPPING: Duration = Duration::from_secs(20);
 
@@ -69,7 +72,7 @@ impl Client {
     pub async fn wait(&self, upid: &Upid, deadline: &Deadline) -> Result<TaskOutcome, Error> {
         let started = Instant::now();
         let mut last_seen = "no answer yet".to_owned();
-        let mut pause = Duration::from_millis(300);
+        let mut pause = FIRST_LOOK;
         loop {
             if let Err(stop) = deadline.sleep(pause).await {
                 let message = format!(
@@ -90,10 +93,10 @@ impl Client {
                 Err(error) if error.is_transient() => last_seen = error.to_string(),
                 Err(error) => return Err(error),
             }
-            pause = if started.elapsed() < Duration::from_secs(10) {
-                Duration::from_secs(1)
-            } else {
-                Duration::from_secs(3)
+            pause = match started.elapsed() {
+                young if young < Duration::from_secs(1) => pause * 2,
+                young if young < Duration::from_secs(10) => Duration::from_secs(1),
+                _ => Duration::from_secs(3),
             };
         }
     }

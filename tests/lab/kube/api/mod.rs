@@ -86,6 +86,7 @@ async fn accept(server: Arc<Server>, acceptor: tokio_rustls::TlsAcceptor, listen
             tokio::task::yield_now().await;
             continue;
         };
+        let _ = stream.set_nodelay(true);
         while connections.try_join_next().is_some() {}
         let (server, acceptor) = (Arc::clone(&server), acceptor.clone());
         connections.spawn(async move {
