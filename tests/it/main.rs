@@ -8,6 +8,7 @@ mod world;
 
 mod bad_input;
 mod crash;
+mod demo;
 mod leases;
 mod life;
 mod packages;

@@ -33,23 +33,23 @@ pub(crate) enum Needs {
 
 /// Begins a test: `None` (and a line that says why) where the machine can't run it.
 pub(crate) fn world(needs: Needs) -> Option<World> {
+    able(needs).then(|| World::start(needs))
+}
+
+/// Whether the machine has what a test needs; says why not.
+pub(crate) fn able(needs: Needs) -> bool {
     let missing = if command("terraform").arg("version").output().is_err() {
-        Some("terraform is not on PATH")
+        "terraform is not on PATH"
     } else if needs == Needs::Guests && !cfg!(target_os = "linux") {
-        Some("light guests need Linux")
+        "light guests need Linux"
     } else if needs == Needs::Guests && !rustix::process::geteuid().is_root() {
-        Some("light guests need root")
+        "light guests need root"
     } else {
-        None
+        return true;
     };
-    match missing {
-        None => Some(World::start(needs)),
-        Some(why) => {
-            assert!(std::env::var_os("CI").is_none(), "CI runs every test, but {why}");
-            eprintln!("SKIPPED: {why}");
-            None
-        }
-    }
+    assert!(std::env::var_os("CI").is_none(), "CI runs every test, but {missing}");
+    eprintln!("SKIPPED: {missing}");
+    false
 }
 
 /// A running lab and a folder for workspaces.

@@ -48,7 +48,8 @@ pub async fn run(options: Options) -> Result<()> {
     say(format_args!("  Proxmox API   {}", session.url()));
 
     title("terraform apply: a pool of addresses, a lease, a cluster of 1 + 2");
-    let workspace = session.workspace(EXAMPLE, &provider, &programs.ansible_playbook)?;
+    let workspace =
+        session.workspace("workspace", EXAMPLE, &provider, &programs.ansible_playbook)?;
     workspace.terraform(&["init", "-no-color"]).await?;
     apply(&workspace, &["apply", "-auto-approve", "-no-color"]).await?;
 

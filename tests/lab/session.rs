@@ -105,11 +105,12 @@ impl Session {
     /// A workspace with this configuration, the provider from a local mirror, and all settings in the environment.
     pub fn workspace(
         &self,
+        name: &str,
         hcl: &str,
         provider: &Path,
         ansible_playbook: &Path,
     ) -> Result<Workspace> {
-        let dir = self.dir.path().join("workspace");
+        let dir = self.dir.path().join(name);
         fs::create_dir_all(&dir)?;
         fs::write(dir.join("main.tf"), hcl)?;
         let mirror = dir

@@ -1,0 +1,23 @@
+//! The README's first command, as a person runs it.
+
+use crate::world::{Needs, able, command, text};
+
+#[test]
+fn the_demo_goes_from_nothing_to_a_kubeconfig_and_leaves_nothing() {
+    if !able(Needs::Guests) {
+        return;
+    }
+    let output = command(env!("CARGO_BIN_EXE_kubesmith-lab")).args(["demo", "--once"]).output();
+    let output = output.expect("kubesmith-lab");
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    for expected in [
+        "demo-worker-2   Ready",
+        "From nothing to a kubeconfig",
+        "Destroy complete!",
+        "seen absent: VMIDs [19201,19202,19203]",
+        "No VM, address, process, mount or namespace is left.",
+    ] {
+        assert!(said.contains(expected), "{expected:?} was not said:\n{said}");
+    }
+}
