@@ -30,6 +30,9 @@ pub struct Options {
     /// Destroy the cluster at the end, and check that nothing is left.
     #[arg(long)]
     pub once: bool,
+    /// Take the programs beside this one as they are, instead of building them first.
+    #[arg(long, hide = true)]
+    pub built: bool,
 }
 
 /// Runs the demo.
@@ -41,7 +44,11 @@ pub async fn run(options: Options) -> Result<()> {
     title("Preparing what is missing");
     host::prepare().await?;
     let programs = Programs::find().await?;
-    let provider = build_provider().await?;
+    let provider = if options.built {
+        beside("terraform-provider-kubesmith")?
+    } else {
+        build_provider().await?
+    };
 
     title("Starting a datacentre: three Proxmox nodes, two templates, nothing else");
     let session = Session::start(ID).await?;
@@ -93,18 +100,28 @@ impl Programs {
     }
 }
 
-/// Builds the provider beside this program, with the same profile; answers its path.
+/// Builds the provider and the stand-ins beside this program, with the same profile; answers the provider's path.
 pub(crate) async fn build_provider() -> Result<PathBuf> {
-    let folder =
-        std::env::current_exe()?.parent().context("this program lies in a folder")?.to_owned();
-    let mut cargo = command::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "-p", "terraform-provider-kubesmith", "-p", "kubesmith-lab"]);
-    if folder.ends_with("release") {
-        cargo.arg("--release");
+    let provider = beside("terraform-provider-kubesmith")?;
+    let programs = [
+        ["-p", "terraform-provider-kubesmith", "--bin", "terraform-provider-kubesmith"],
+        ["-p", "kubesmith-lab", "--bin", "kubesmith-standin"],
+    ];
+    for program in programs {
+        let mut cargo =
+            command::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--quiet"]).args(program).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if provider.parent().is_some_and(|folder| folder.ends_with("release")) {
+            cargo.arg("--release");
+        }
+        command::output(&mut cargo).await.context("the provider does not build")?;
     }
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    command::output(&mut cargo).await.context("the provider does not build")?;
-    Ok(folder.join("terraform-provider-kubesmith"))
+    Ok(provider)
+}
+
+fn beside(program: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    Ok(own.parent().context("this program lies in a folder")?.join(program))
 }
 
 /// Runs Terraform and shows the provider's stages as they pass.

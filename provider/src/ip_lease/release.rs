@@ -83,8 +83,9 @@ fn judge(stamp: &Stamp, owner: &OwnerName, pool: &PoolName, lease: &LeaseName) -
         (true, false) => Verdict::Remove,
         (true, true) => Verdict::Refuse(format!(
             "It is a finished machine of cluster {}: destroy that cluster first. If no Terraform state \
-             knows the cluster any more, import it (its id is its name) and destroy it.",
-            stamp.cluster
+             knows the cluster any more, import it (its id is its name) and destroy it, or remove it with \
+             `terraform-provider-kubesmith orphans --remove --cluster {}`.",
+            stamp.cluster, stamp.cluster
         )),
         (false, _) => Verdict::Refuse(format!(
             "It belongs to cluster {} of owner {} on lease {}/{}: it must be destroyed there.",
