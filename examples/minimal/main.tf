@@ -14,10 +14,10 @@ provider "kubesmith" {}
 resource "kubesmith_ip_pool" "lab" {
   name          = "lab"
   first         = "10.40.19.201"
-  last          = "10.40.19.230"
+  last          = "10.40.19.253"
   prefix_length = 24
   gateway       = "10.40.19.254"
-  nameservers   = ["10.40.19.254"]
+  nameservers   = ["10.40.2.1"]
   first_vmid    = 19201
 }
 
@@ -33,7 +33,7 @@ resource "kubesmith_cluster" "demo" {
   leases             = [kubesmith_ip_lease.demo]
   template           = "ubuntu-24.04-k8s-1.36"
   kubernetes_version = "1.36.4"
-  network            = { bridge = "vmbr0" }
+  network            = { bridge = "vmbr0", vlan = 119 }
   control_plane      = { cores = 2, memory_mib = 4096, disk_gib = 20 }
   workers            = { count = 2, cores = 2, memory_mib = 4096, disk_gib = 20 }
 }

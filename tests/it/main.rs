@@ -9,6 +9,7 @@ mod world;
 mod bad_input;
 mod crash;
 mod demo;
+mod examples;
 mod leases;
 mod life;
 mod packages;

@@ -210,6 +210,11 @@ impl World {
         assert!(status != 200 || !left, "the ledger is not empty: {sets}");
     }
 
+    /// Where workspaces lie.
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// A new Terraform workspace of `owner` with this configuration.
     pub(crate) fn workspace(&self, owner: &str, hcl: &str) -> Workspace<'_> {
         let dir = self.dir.path().join(owner);
@@ -280,7 +285,7 @@ impl Workspace<'_> {
             ("KUBESMITH_ENDPOINT", self.world.about("url")),
             ("KUBESMITH_API_TOKEN", self.world.about("token")),
             ("KUBESMITH_CA_FILE", self.world.about("ca_file")),
-            ("KUBESMITH_OWNER", &self.owner),
+            ("KUBESMITH_OWNER", self.owner.split('/').next().unwrap_or_default()),
             ("KUBESMITH_EVENTS", events.to_str().expect("UTF-8")),
             ("KUBESMITH_ANSIBLE_PLAYBOOK", ansible_playbook()),
         ];

@@ -1,0 +1,50 @@
+//! The examples and the module, as people copy them: they validate, are formatted, and plan.
+
+use std::fs;
+
+use crate::{
+    hcl,
+    world::{Needs, World, command, root, world},
+};
+
+#[test]
+fn every_example_validates_and_plans() {
+    let Some(world) = world(Needs::Terraform) else { return };
+    world.workspace("admin", &hcl::pool()).apply();
+    let cases = [("minimal", "3 to add"), ("module", "2 to add")];
+    for (example, planned) in cases {
+        copy(&world, example);
+        let workspace = world.workspace(&format!("{example}/examples/{example}"), "");
+        // The example brings its own settings; only its text counts.
+        fs::remove_file(workspace.dir().join("versions.tf")).expect("versions.tf");
+        let text = fs::read_to_string(root().join("examples").join(example).join("main.tf"));
+        workspace.write(&text.expect("the example"));
+        workspace.must(&["get"]);
+        workspace.must(&["validate", "-no-color"]);
+        let text = workspace.must(&["plan", "-no-color"]);
+        assert!(text.contains(planned), "{example}:\n{text}");
+    }
+}
+
+/// The example beside the modules, as in a checkout.
+fn copy(world: &World, example: &str) {
+    let target = world.folder().join(example);
+    fs::create_dir_all(&target).expect("a folder");
+    for folder in ["examples", "modules"] {
+        let copied = command("cp").arg("-r").arg(root().join(folder)).arg(&target).status();
+        assert!(copied.expect("cp").success());
+    }
+}
+
+#[test]
+fn hcl_is_formatted() {
+    let checked = command("terraform")
+        .args(["fmt", "-check", "-recursive", "-diff", "examples", "modules"])
+        .current_dir(root())
+        .output();
+    let Ok(output) = checked else {
+        assert!(std::env::var_os("CI").is_none(), "terraform is not on PATH");
+        return eprintln!("SKIPPED: terraform is not on PATH");
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
