@@ -75,9 +75,10 @@ impl Provider for Kubesmith {
         Ok(Context {
             proxmox,
             ledger_vmid: ledger_vmid.unwrap_or(DEFAULT_LEDGER_VMID),
-            ansible_playbook: setting("ansible_playbook", playbook, "KUBESMITH_ANSIBLE_PLAYBOOK")?
-                .unwrap_or_else(|| "ansible-playbook".to_owned())
-                .into(),
+            ansible_playbook: program(
+                setting("ansible_playbook", playbook, "KUBESMITH_ANSIBLE_PLAYBOOK")?
+                    .unwrap_or_else(|| "ansible-playbook".to_owned()),
+            ),
             owner: setting("owner", owner, "KUBESMITH_OWNER")?,
             leases: Mutex::default(),
         })
@@ -174,6 +175,12 @@ fn setting<T: FromStr<Err: std::fmt::Display>>(
     }
 }
 
+/// A program to start: a bare name stays one, a path no longer depends on where we are, because playbooks run elsewhere.
+fn program(given: String) -> PathBuf {
+    let path = PathBuf::from(given);
+    if path.components().count() > 1 { std::path::absolute(&path).unwrap_or(path) } else { path }
+}
+
 /// The one place of this program that reads its settings from the environment.
 pub(crate) fn environment(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.is_empty())
@@ -234,5 +241,25 @@ impl Context {
     /// The lease is gone.
     pub(crate) fn let_go(&self, lease: &str) {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner).remove(lease);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_from_any_folder() {
+        assert_eq!(program("ansible-playbook".to_owned()), PathBuf::from("ansible-playbook"));
+        assert_eq!(
+            program("/opt/a/ansible-playbook".to_owned()),
+            PathBuf::from("/opt/a/ansible-playbook")
+        );
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(
+            program("venv/bin/ansible-playbook".to_owned()),
+            here.join("venv/bin/ansible-playbook")
+        );
+        assert_eq!(program("./play".to_owned()), here.join("play"));
     }
 }

@@ -127,6 +127,7 @@ pub(crate) enum ScanError {
 pub(crate) async fn scan(address: Ipv4Addr, limits: &Limits) -> Result<String, ScanError> {
     let tool = Tool::new("ssh-keyscan")
         .args(["-t", "ed25519", "-T", "5", &address.to_string()])
+        .env_remove("KUBESMITH_API_TOKEN")
         .timeout(Duration::from_secs(20));
     let look = || async {
         // Asking for a connection first is cheaper than a child, and says more.

@@ -12,9 +12,12 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use kubesmith_process::{Error, Line, Tool};
 use kubesmith_spec::{ClusterSpec, NodeName};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use self::inventory::{Access, Host, inventory};
@@ -22,6 +25,9 @@ use self::progress::Progress;
 use self::vars::vars;
 use crate::events::Events;
 use crate::wait::Limits;
+
+/// How long the end of a connection may take.
+const HANG_UP: Duration = Duration::from_secs(5);
 
 /// The playbooks that the provider runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +98,12 @@ pub(crate) async fn play(
     let tool = Tool::new(run.program)
         .args(["-i", "inventory.json", "-e", "@vars.json"])
         .arg(Path::new("ansible").join(playbook.file()))
-        .current_dir(root)
+        .current_dir(root);
+    // A person's own settings, such as ANSIBLE_HOST_KEY_CHECKING=False, would win over ours.
+    let theirs = std::env::vars_os().map(|(name, _)| name);
+    let theirs = theirs.filter(|name| name.as_encoded_bytes().starts_with(b"ANSIBLE_"));
+    let tool = theirs
+        .fold(tool, Tool::env_remove)
         .env("ANSIBLE_CONFIG", root.join("ansible/ansible.cfg"))
         .env("ANSIBLE_HOME", root.join("home"))
         .env("ANSIBLE_LOCAL_TEMP", root.join("tmp"))
@@ -111,6 +122,7 @@ pub(crate) async fn play(
     });
     let finished = finished.await;
     progress.catch_up();
+    hang_up(&root.join("cp")).await;
     match finished {
         Ok(_) => Ok(read_secret(&root.join("artifacts/kubeconfig"))?),
         Err(Error::Failed { .. }) if !progress.failures.is_empty() => {
@@ -118,6 +130,20 @@ pub(crate) async fn play(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Ends the ssh connections that Ansible keeps open for its next task: nothing outlives a run.
+async fn hang_up(sockets: &Path) {
+    let sockets = std::fs::read_dir(sockets).into_iter().flatten().flatten();
+    let exits = sockets.map(|socket| async move {
+        let path = format!("ControlPath={}", socket.path().display());
+        let tool = Tool::new("ssh").args(["-F", "none", "-O", "exit", "-o", &path, "any"]);
+        let ended = tool.timeout(HANG_UP).output(&CancellationToken::new()).await;
+        if let Err(error) = ended {
+            tracing::debug!(%error, "an ssh connection ends by itself");
+        }
+    });
+    join_all(exits).await;
 }
 
 /// Fills the folder of a run.

@@ -92,8 +92,19 @@ impl StepError {
     }
 }
 
-/// Performs the step.
+/// Performs the step; once more if it is not known whether it was done, because a step looks before it acts,
+/// and doing it twice is doing it once.
 pub(super) async fn apply(site: &Site<'_>, step: &Step) -> Result<(), StepError> {
+    match apply_once(site, step).await {
+        Err(StepError::Proxmox(error)) if error.is_unknown_outcome() => {
+            tracing::info!(%step, %error, "doing a step again whose answer was lost");
+            apply_once(site, step).await
+        }
+        done => done,
+    }
+}
+
+async fn apply_once(site: &Site<'_>, step: &Step) -> Result<(), StepError> {
     match step {
         Step::CloneMachine { machine, placement } => clone(site, machine, placement).await,
         Step::ConfigureMachine { machine } => configure(site, machine).await,
@@ -126,9 +137,13 @@ pub(super) async fn apply(site: &Site<'_>, step: &Step) -> Result<(), StepError>
         }
         Step::StopMachine(existing) => stop(site, existing).await,
         Step::DestroyMachine(existing) => {
-            remove(site, existing, |stamp| stamp.nonce == site.key.nonce()).await
+            remove(site, existing, |stamp| is_ours(site, existing, stamp)).await
         }
-        Step::RemoveUnfinished(existing) => remove(site, existing, |stamp| !stamp.made).await,
+        Step::RemoveUnfinished(existing) => {
+            let unfinished =
+                |stamp: &Stamp| site.owns(stamp) && stamp.node == existing.name && !stamp.made;
+            remove(site, existing, unfinished).await
+        }
     }
 }
 
@@ -226,7 +241,7 @@ async fn start(site: &Site<'_>, machine: &Machine) -> Result<(), StepError> {
 }
 
 async fn stop(site: &Site<'_>, existing: &Existing) -> Result<(), StepError> {
-    let meant = |stamp: &Stamp| site.owns(stamp) && stamp.node == existing.name;
+    let meant = |stamp: &Stamp| is_ours(site, existing, stamp);
     let found = match find(site, existing.vmid, meant).await {
         // The next step sees that it is gone.
         Err(StepError::NotOurs { .. }) => return Ok(()),
@@ -237,12 +252,16 @@ async fn stop(site: &Site<'_>, existing: &Existing) -> Result<(), StepError> {
     wait_for(site, Some(task)).await
 }
 
+/// Whether a stamp is that of a machine which this state's key opens.
+fn is_ours(site: &Site<'_>, existing: &Existing, stamp: &Stamp) -> bool {
+    site.owns(stamp) && stamp.node == existing.name && stamp.nonce == site.key.nonce()
+}
+
 async fn remove(
     site: &Site<'_>,
     existing: &Existing,
-    also: impl Fn(&Stamp) -> bool,
+    meant: impl Fn(&Stamp) -> bool,
 ) -> Result<(), StepError> {
-    let meant = |stamp: &Stamp| site.owns(stamp) && stamp.node == existing.name && also(stamp);
     machine::remove(site.client(), existing.vmid, meant, &site.deadline()).await?;
     let mut places = site.spec.leases.iter().flat_map(kubesmith_spec::Lease::places);
     if let Some((address, _)) = places.find(|(_, vmid)| *vmid == existing.vmid) {

@@ -43,8 +43,8 @@ pub(super) async fn clone(
             return Err(error.into());
         }
         tracing::info!(vmid = machine.vmid, %error, "looking what became of a clone");
-        if is_there(site, machine).await? {
-            return unlocked(site, machine).await;
+        if is_there(site, machine).await? && is_whole(site, machine).await? {
+            return Ok(());
         }
         if attempt == ATTEMPTS {
             return Err(error.into());
@@ -109,15 +109,21 @@ async fn is_there(site: &Site<'_>, machine: &Machine) -> Result<bool, StepError>
     }
 }
 
-/// Waits until the clone's own task, whose name is lost, has let go of the machine.
-async fn unlocked(site: &Site<'_>, machine: &Machine) -> Result<(), StepError> {
+/// Waits until the clone's own task, whose name is lost, has let go of the machine. False if it failed,
+/// and took away what it had begun.
+async fn is_whole(site: &Site<'_>, machine: &Machine) -> Result<bool, StepError> {
     let look = || async {
         match machine::look(site.client(), machine.vmid, &site.deadline()).await {
-            Ok(Found::Machine(found)) => match &found.config.lock {
-                None => Look::Ready(()),
-                Some(lock) => Look::NotYet(format!("it is locked ({lock})")),
-            },
-            Ok(_) => Look::NotYet("it vanished".to_owned()),
+            Ok(Found::Machine(found)) if found.stamp == site.stamp(machine, false) => {
+                match &found.config.lock {
+                    None => Look::Ready(true),
+                    Some(lock) => Look::NotYet(format!("it is locked ({lock})")),
+                }
+            }
+            Ok(Found::Hidden) => {
+                Look::NotYet("something that the API token may not see".to_owned())
+            }
+            Ok(Found::Absent | Found::Machine(_) | Found::Stranger { .. }) => Look::Ready(false),
             Err(error) => Look::NotYet(error.to_string()),
         }
     };

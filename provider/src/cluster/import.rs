@@ -118,9 +118,11 @@ async fn leases(
     let ledger = Ledger::open(context, deadline).await?;
     let mut leases = Vec::new();
     let mut seen = BTreeSet::new();
-    let used =
-        machines.iter().map(|machine| format!("{}/{}", machine.stamp.pool, machine.stamp.lease));
-    for id in remembered.leases.iter().cloned().chain(used) {
+    let used: Vec<String> = machines
+        .iter()
+        .map(|machine| format!("{}/{}", machine.stamp.pool, machine.stamp.lease))
+        .collect();
+    for id in remembered.leases.iter().chain(&used) {
         if !seen.insert(id.clone()) {
             continue;
         }
@@ -136,6 +138,10 @@ async fn leases(
             .claims()
             .into_iter()
             .find(|claim| claim.lease.as_str() == name && claim.is_complete());
+        // A lease that was given up since the control plane was made is no loss.
+        if claim.is_none() && !used.contains(id) {
+            continue;
+        }
         let claim = claim.ok_or_else(lost)?;
         leases.push(Lease {
             name: claim.lease.clone(),

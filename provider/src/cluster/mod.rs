@@ -35,6 +35,7 @@ use self::site::{Progress, Site};
 use self::target::Target;
 use crate::diagnose;
 use crate::ledger::Ledger;
+use crate::machine::{self, Found, RemoveError};
 use crate::provider::{Context, deadline};
 use crate::ssh::{KeyPair, KnownHosts};
 use crate::wait::Limits;
@@ -80,15 +81,18 @@ impl Resource for Clusters {
         Ok(reading.state)
     }
 
-    async fn update(&self, cx: &Cx<Context>, prior: Cluster, plan: Cluster) -> Result<Cluster> {
+    async fn update(&self, cx: &Cx<Context>, prior: Cluster, mut plan: Cluster) -> Result<Cluster> {
         let context = cx.client()?;
-        let spec = plan.spec();
         let Some(key) = key_of(&prior)? else { return self.create(cx, plan).await };
+        // Until its machines are gone, a lease that is given up is still the cluster's.
+        let leases = plan.leases.clone();
+        plan.keep_leases_of(&prior);
+        let spec = plan.spec();
         let site =
             Site::new(context, context.owner()?, &spec, &key, limits(cx), progress_of(&prior));
         let target = Target::of(&spec);
         check(&site, &target).await?;
-        build(cx, &site, &target, plan).await
+        Ok(Cluster { leases, ..build(cx, &site, &target, plan).await? })
     }
 
     async fn delete(&self, cx: &Cx<Context>, state: Cluster) -> Result<()> {
@@ -181,16 +185,31 @@ async fn ready_to_build(cx: &Cx<Context>, spec: &ClusterSpec, target: &Target) -
 
 /// The proof of a destroy: each VMID is free, or belongs to somebody else by now.
 async fn confirm_absence(site: &Site<'_>) -> Result<()> {
+    let summary = format!("Unable to confirm that cluster {} is gone", site.spec.name);
     let mut places = site.progress().removed.clone();
     places.extend(site.spec.machines().into_iter().map(|machine| (machine.vmid, machine.address)));
     let mut receipt = Receipt::default();
     for (vmid, address) in places {
-        let free = site.client().vmid_is_free(vmid).await;
-        if free.map_err(|error| {
-            diagnose::proxmox("Unable to confirm that the machines are gone", &error)
-        })? {
-            receipt.vmids.push(vmid);
-            receipt.addresses.push(address);
+        let found = machine::look(site.client(), vmid, &site.deadline()).await;
+        match found.map_err(|error| diagnose::proxmox(summary.as_str(), &error))? {
+            Found::Absent => {
+                receipt.vmids.push(vmid);
+                receipt.addresses.push(address);
+            }
+            Found::Machine(found)
+                if site.owns(&found.stamp) && found.stamp.nonce == site.key.nonce() =>
+            {
+                let detail = format!(
+                    "{} (VM {vmid} on {}) is still there. Destroy again.",
+                    found.stamp.node, found.node
+                );
+                return Err(Diag::error(summary).detail(detail).into());
+            }
+            // It is somebody else's by now.
+            Found::Machine(_) | Found::Stranger { .. } => {}
+            Found::Hidden => {
+                return Err(diagnose::removal(summary, &RemoveError::Hidden(vmid)).into());
+            }
         }
     }
     site.events.receipt(receipt);

@@ -6,11 +6,12 @@ use std::net::Ipv4Addr;
 
 use kubesmith_spec::{
     BridgeName, Cidr, CloneMode, ClusterName, ClusterSpec, KubernetesVersion, Lease, LeaseName,
-    MachineNetwork, MachineSize, PackageMirror, PoolName, ProxmoxNodeName, ProxmoxPoolName,
+    MachineNetwork, MachineSize, PackageMirror, PoolName, ProxmoxNodeName, ProxmoxPoolName, Role,
     SshUser, StorageName, TemplateName, Transaction, VlanTag,
 };
 use kubesmith_tfplugin::{Model, Secret, Text, Value};
 
+use super::step::Existing;
 use super::target::Machine;
 
 /// A Kubernetes cluster on virtual machines: one control plane and workers, cloned from a template,
@@ -79,8 +80,8 @@ pub(crate) struct Cluster {
     /// The administrator's kubeconfig.
     #[tf(computed, keep)]
     pub(crate) kubeconfig: Value<Secret<String>>,
-    /// The machines that are as they should be. One that is missing, stopped or unfinished is not in the list,
-    /// and the next apply repairs it.
+    /// The machines that are as they should be. One that is missing, stopped or unfinished is not in the list, one
+    /// that is too many is; the next apply repairs both.
     #[tf(computed)]
     pub(crate) nodes: Value<Vec<Node>>,
     /// Private key of the account on the machines, in OpenSSH format.
@@ -193,6 +194,18 @@ impl Node {
             proxmox_node: host.to_owned(),
         }
     }
+
+    /// A worker that should not be there any more.
+    pub(crate) fn surplus(existing: &Existing, address: Ipv4Addr) -> Self {
+        let Existing { name, vmid, host } = existing;
+        Self {
+            name: name.to_string(),
+            role: Role::Worker.to_string(),
+            address: address.to_string(),
+            vmid: *vmid,
+            proxmox_node: host.clone(),
+        }
+    }
 }
 
 impl Cluster {
@@ -223,6 +236,12 @@ impl Cluster {
             package_mirror: self.package_mirror.as_ref().map(|mirror| mirror.0.clone()),
             ssh_user: self.ssh_user.0.clone(),
         }
+    }
+
+    /// Adds the leases that only an earlier state has, behind its own: there stand only machines that must go.
+    pub(crate) fn keep_leases_of(&mut self, prior: &Self) {
+        let given_up = prior.leases.get(self.leases.len()..).unwrap_or_default();
+        self.leases.extend_from_slice(given_up);
     }
 
     /// The state of a cluster of which only the description is known: what an import begins with.

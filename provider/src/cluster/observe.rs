@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use kubesmith_proxmox::{Deadline, Error, VmResource, retry};
+use kubesmith_proxmox::{Client, Deadline, Error, VmResource, retry};
 use kubesmith_spec::MachineSize;
 
 use super::placement::Room;
@@ -14,7 +14,7 @@ use super::plan::{Kubernetes, Observed, Ours, Seen, Standing};
 use super::room;
 use super::site::{Progress, Site};
 use super::step::Existing;
-use super::target::Target;
+use super::target::{self, Target};
 use crate::kube::Api;
 use crate::machine::{self, Found};
 use crate::stamp::{self, Stamp};
@@ -70,7 +70,26 @@ pub(super) async fn machines(
             Ok::<_, Error>(seen.map(|seen| (row.vmid, seen)))
         }
     });
-    Ok(try_join_all(looks).await?.into_iter().flatten().collect())
+    let seen = try_join_all(looks).await?.into_iter().flatten().collect();
+    let unlisted = target.machines.iter().filter(|m| vms.iter().all(|vm| vm.vmid != m.vmid));
+    let node = online.first().map_or("", String::as_str);
+    try_join_all(unlisted.map(|machine| confirm_free(site.client(), machine.vmid, node, deadline)))
+        .await?;
+    Ok(seen)
+}
+
+/// What the list does not show is not there, or the token may not see it: then Proxmox's refusal says which
+/// right is missing. Taking it for gone would forget a machine that exists.
+async fn confirm_free(
+    client: &Client,
+    vmid: u32,
+    node: &str,
+    deadline: &Deadline,
+) -> Result<(), Error> {
+    if retry(deadline, || client.vmid_is_free(vmid)).await? {
+        return Ok(());
+    }
+    machine::look_on(client, node, vmid, deadline).await.map(drop)
 }
 
 /// One VM, closely.
@@ -95,6 +114,10 @@ async fn look(
     if !site.owns(&found.stamp) {
         let Stamp { node, cluster, owner, .. } = &found.stamp;
         return Ok(stranger(format!("machine {node} of cluster {cluster} of owner {owner}")));
+    }
+    // Somebody may have cloned a machine by hand, stamp and all.
+    if target::name_on(site.spec, row.vmid).as_ref() != Some(&found.stamp.node) {
+        return Ok(stranger(format!("a copy of {}", found.stamp.node)));
     }
     let status = retry(deadline, || client.vm_status(&found.node, row.vmid)).await?;
     let (disk, disk_gib) = match room::boot_disk(&found.config) {

@@ -35,7 +35,7 @@ pub(crate) struct Template {
     pub(crate) name: String,
     /// The node it is on.
     pub(crate) host: String,
-    /// Whether every volume of it is on shared storage.
+    /// Whether every volume of it, and of a clone, is on shared storage.
     pub(crate) shared: bool,
     /// The boot disk's key, such as `scsi0`.
     pub(crate) disk: String,

@@ -2,6 +2,7 @@
 //! apply begins. Diagnostics only; it changes no planned value.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use kubesmith_proxmox::{Client, Deadline, Permissions, VmResource, retry};
@@ -60,13 +61,16 @@ fn programs(context: &Context, found: &mut Diags) {
 }
 
 fn is_installed(program: &Path) -> bool {
+    let runs = |path: &Path| {
+        path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
     if program.components().count() > 1 {
-        return program.is_file();
+        return runs(program);
     }
     let folders = environment("PATH").unwrap_or_default();
     std::env::split_paths(&folders)
         .map(|folder: PathBuf| folder.join(program))
-        .any(|path| path.is_file())
+        .any(|path| runs(&path))
 }
 
 async fn datacentre(

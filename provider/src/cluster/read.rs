@@ -81,7 +81,23 @@ pub(super) async fn read(site: &Site<'_>, mut state: Cluster) -> Result<Reading>
             Some(Seen::Ours(_)) | None => {}
         }
     }
-    // Machines beyond the target that are still there are work for the next apply.
+    // What an interrupted change has left beyond them is in the list too: the plan must see that it goes.
+    let places = site.spec.leases.iter().flat_map(kubesmith_spec::Lease::places);
+    for (address, vmid) in places.filter(|(_, vmid)| target.machine(*vmid).is_none()) {
+        if let Some(Seen::Ours(ours)) = seen.get(&vmid)
+            && ours.standing != Standing::Unknown
+        {
+            let detail = format!(
+                "It carries the address {address} on {}. Apply removes it.",
+                ours.existing.host
+            );
+            warnings.push(
+                Diag::warning(format!("{} (VM {vmid}) is one too many", ours.existing.name))
+                    .detail(detail),
+            );
+            nodes.push(Node::surplus(&ours.existing, address));
+        }
+    }
     state.nodes = Value::Known(nodes);
     Ok(Reading { state: Some(state), warnings })
 }

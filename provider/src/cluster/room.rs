@@ -55,7 +55,11 @@ pub(super) async fn look(
                 .or_else(|| vm.name.clone())
                 .unwrap_or_else(|| spec.template.to_string()),
             host: vm.node.clone(),
-            shared: config.disks.values().all(|disk| is_shared(disk, &shared[&vm.node])),
+            shared: config.disks.values().all(|disk| is_shared(disk, &shared[&vm.node]))
+                && spec
+                    .storage
+                    .as_ref()
+                    .is_none_or(|storage| shared[&vm.node].contains(storage.as_str())),
             storage: found.storage.clone(),
             disk_gib: gib(found),
             disk,

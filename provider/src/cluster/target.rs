@@ -56,8 +56,66 @@ impl Target {
     }
 }
 
+/// The name of the machine that a VMID of the leases belongs to, whether or not the cluster is that large.
+pub(crate) fn name_on(spec: &ClusterSpec, vmid: u32) -> Option<NodeName> {
+    let mut whole = spec.clone();
+    whole.workers.count = u32::MAX;
+    whole.machines().into_iter().find(|machine| machine.vmid == vmid).map(|machine| machine.name)
+}
+
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (VM {})", self.name, self.vmid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::model::Cluster;
+
+    /// Two leases with two addresses each, and one worker.
+    fn spec() -> ClusterSpec {
+        let lease = |name: &str, first: u8, vmid: u32| {
+            serde_json::json!({
+                "name": name, "pool": "lab", "transaction": "00000000000000ff", "prefix_length": 24,
+                "gateway": "10.40.19.254", "nameservers": [], "first_vmid": vmid,
+                "addresses": [format!("10.40.19.{first}"), format!("10.40.19.{}", first + 1)],
+            })
+        };
+        let size = serde_json::json!({"cores": 2, "memory_mib": 2048, "disk_gib": 8});
+        serde_json::from_value(serde_json::json!({
+            "name": "demo", "leases": [lease("one", 201, 19201), lease("two", 230, 19230)], "template": "ubuntu",
+            "kubernetes_version": "1.36.4", "network": {"bridge": "vmbr0", "vlan": null}, "control_plane": size,
+            "workers": {"count": 1, "size": size}, "storage": null, "clone": "linked", "proxmox_nodes": [],
+            "proxmox_pool": null, "pod_cidr": "10.244.0.0/16", "service_cidr": "10.96.0.0/16",
+            "package_mirror": null, "ssh_user": "kubesmith",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn every_vmid_of_the_leases_belongs_to_one_name() {
+        let names = [19200, 19201, 19202, 19203, 19230, 19231, 19232].map(|vmid| {
+            name_on(&spec(), vmid).map_or_else(|| "-".to_owned(), |name| name.to_string())
+        });
+        assert_eq!(
+            names,
+            ["-", "demo-cp-1", "demo-worker-1", "-", "demo-worker-2", "demo-worker-3", "-"]
+        );
+    }
+
+    #[test]
+    fn a_lease_that_is_given_up_is_still_looked_at() {
+        let prior = Cluster::of(spec());
+        let mut plan = Cluster::of(ClusterSpec { leases: spec().leases[..1].to_vec(), ..spec() });
+        plan.keep_leases_of(&prior);
+        assert_eq!(plan.spec().leases, spec().leases);
+        let mut more = Cluster::of(spec());
+        more.keep_leases_of(&Cluster::of(ClusterSpec {
+            leases: spec().leases[..1].to_vec(),
+            ..spec()
+        }));
+        assert_eq!(more.spec().leases, spec().leases);
     }
 }

@@ -14,6 +14,7 @@ use crate::diagnose;
 use crate::provider::Context;
 
 const NAME: &str = "kubesmith-ledger";
+const TAGS: [&str; 2] = ["kubesmith", "ledger"];
 const MARK: &str = "kubesmith-ledger:v1";
 const EXPLANATION: &str = "Kubesmith address ledger. Never start, never delete: the IP sets under Firewall > \
                            IPSet say which address belongs to which lease.";
@@ -27,8 +28,12 @@ pub(crate) async fn find(context: &Context, deadline: &Deadline) -> Result<Optio
         let free = retry(deadline, || client.vmid_is_free(vmid)).await.map_err(failed)?;
         return if free { Ok(None) } else { Err(hidden(vmid).into()) };
     };
+    // The list has no names of machines on a node that is down, but their tags. The sets are out of no node's reach.
+    let tagged = TAGS.iter().all(|tag| row.tags.contains(*tag));
     if row.kind == "qemu"
-        && (row.name.as_deref() == Some(NAME) || is_marked(context, &row, deadline).await?)
+        && (row.name.as_deref() == Some(NAME)
+            || tagged
+            || is_marked(context, &row, deadline).await?)
     {
         return Ok(Some(row.node));
     }
@@ -85,7 +90,7 @@ async fn create(context: &Context, deadline: &Deadline) -> std::result::Result<S
         config: ConfigUpdate::new()
             .name(NAME)
             .description(format!("{MARK}\n{EXPLANATION}"))
-            .tags(["kubesmith", "ledger"])
+            .tags(TAGS)
             .cores(1)
             .memory_mib(16)
             .protection(true),
