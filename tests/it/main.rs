@@ -7,6 +7,7 @@ mod tidy;
 mod world;
 
 mod bad_input;
+mod change;
 mod crash;
 mod demo;
 mod examples;
