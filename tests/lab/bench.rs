@@ -32,6 +32,9 @@ pub struct Options {
     /// How often each short command is run; the median counts.
     #[arg(long, default_value_t = 15)]
     pub runs: usize,
+    /// How often the cluster is made, by Terraform and by hand.
+    #[arg(long, default_value_t = 3)]
+    pub creates: usize,
 }
 
 /// A figure and the bound that it must keep.
@@ -56,13 +59,22 @@ pub async fn run(options: Options) -> Result<()> {
     let mut rows = vec![start(&provider, options.runs).await?];
 
     let session = Session::start("kubesmith-bench").await?;
-    let by_hand = by_hand::create(&session, &ansible_playbook).await?;
     let workspace = session.workspace("cluster", EXAMPLE, &provider, &ansible_playbook)?;
     workspace.terraform(&["init", "-no-color"]).await?;
-    session.request("DELETE", &format!("{}/lab/requests", session.control())).await?;
-    let (took, memory) = apply(&workspace).await?;
+    // In pairs, one after the other: both see the same machine, and one slow moment does not decide.
+    let (mut ours, mut theirs, mut memory) = (Vec::new(), Vec::new(), 0.0_f64);
+    for left in (0..options.creates).rev() {
+        theirs.push(by_hand::create(&session, &ansible_playbook).await?);
+        session.request("DELETE", &format!("{}/lab/requests", session.control())).await?;
+        let (took, peak) = apply(&workspace).await?;
+        ours.push(took);
+        memory = memory.max(peak);
+        if left > 0 {
+            workspace.terraform(&["destroy", "-auto-approve", "-no-color"]).await?;
+        }
+    }
     let requests = session.request("GET", &format!("{}/lab/requests", session.control())).await?;
-    rows.push(ratio("create 1+2 / the same by hand", took, by_hand, 1.15));
+    rows.push(ratio("create 1+2 / the same by hand", median(ours), median(theirs), 1.15));
     let detail = "largest resident set of a provider process while applying".to_owned();
     rows.push(Row { what: "memory, MB", figure: memory, bound: 20.0, detail });
     let nothing = session.workspace("nothing", NOTHING, &provider, &ansible_playbook)?;
