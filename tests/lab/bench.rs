@@ -219,8 +219,8 @@ const REQUESTS: &[(&str, usize, &str)] = &[
     ),
     (
         "GET    /cluster/nextid",
-        8,
-        "an address is only leased when its VMID is free, whoever may see the VM",
+        16,
+        "an address is leased, and a machine taken for absent, only when its VMID is free",
     ),
     (
         "GET    /nodes/NODE/storage",
