@@ -78,9 +78,62 @@ variable "workers" {
 }
 
 variable "storage" {
-  description = "Storage of the machines' disks. Without it, they lie beside the template."
+  description = "Storage of the machines' disks, which makes full clones. Without it, they lie beside the template."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.storage == null || var.clone == "full"
+    error_message = "Linked clones lie where their template lies: set clone to \"full\" as well."
+  }
+}
+
+variable "clone" {
+  description = "`linked` (made in a second, needs the template as long as it lives) or `full` (a copy)."
+  type        = string
+  default     = "linked"
+  nullable    = false
+
+  validation {
+    condition     = contains(["linked", "full"], var.clone)
+    error_message = "Choose \"linked\" or \"full\"."
+  }
+}
+
+variable "proxmox_nodes" {
+  description = "Proxmox nodes that new machines may go to; any without it."
+  type        = list(string)
+  default     = null
+}
+
+variable "proxmox_pool" {
+  description = "Proxmox pool (the tenant) that the machines become members of."
+  type        = string
+  default     = null
+}
+
+variable "pod_cidr" {
+  description = "Network that pods get addresses from. It must not overlap the machines' network."
+  type        = string
+  default     = "10.244.0.0/16"
+  nullable    = false
+
+  validation {
+    condition     = can(cidrnetmask(var.pod_cidr))
+    error_message = "Give an IPv4 network, for instance 10.244.0.0/16."
+  }
+}
+
+variable "service_cidr" {
+  description = "Network that services get addresses from. It must not overlap the machines' network."
+  type        = string
+  default     = "10.96.0.0/16"
+  nullable    = false
+
+  validation {
+    condition     = can(cidrnetmask(var.service_cidr))
+    error_message = "Give an IPv4 network, for instance 10.96.0.0/16."
+  }
 }
 
 variable "package_mirror" {

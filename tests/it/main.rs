@@ -13,5 +13,6 @@ mod demo;
 mod examples;
 mod leases;
 mod life;
+mod modules;
 mod packages;
 mod standins;
