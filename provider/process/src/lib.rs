@@ -9,9 +9,11 @@
 
 mod lines;
 mod running;
+mod supervised;
 mod tool;
 
 pub use running::Exit;
+pub use supervised::{Marked, Supervised, marked};
 pub use tool::{Finished, Line, Output, Tool};
 
 /// Why a child did not do its work. No variant holds arguments or environment.

@@ -153,3 +153,30 @@ async fn a_lifeline_stays_open_as_long_as_the_call() {
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
     Tool::new("cat").stdin_null().output(&never()).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_supervised_child_writes_files_and_is_found_by_its_mark() {
+    let dir = std::env::temp_dir();
+    let mark = format!("of-test-{}", std::process::id());
+    let path = dir.join(format!("kubesmith-process-{mark}"));
+    let file = || std::fs::File::options().create(true).append(true).open(&path).unwrap();
+    let tool = sh("trap 'echo told; exit 3' INT; echo begun; while :; do sleep 0.05; done")
+        .env("KUBESMITH_TEST_MARK", &mark);
+    let mut child = tool.start(file(), file()).unwrap();
+    let said = || std::fs::read_to_string(&path).unwrap();
+    while !said().contains("begun") {
+        tokio::task::yield_now().await;
+    }
+    let found: Vec<_> = marked("KUBESMITH_TEST_MARK").unwrap();
+    let of_ours: Vec<_> = found.iter().filter(|process| process.value == mark).collect();
+    assert!(!of_ours.is_empty(), "the shell, and perhaps its sleep");
+
+    child.interrupt();
+    assert_eq!(child.ended().await.unwrap().code(), Some(3));
+    for process in of_ours {
+        process.ended().await;
+    }
+    assert_eq!(said(), "begun\ntold\n");
+    assert!(!marked("KUBESMITH_TEST_MARK").unwrap().iter().any(|process| process.value == mark));
+    std::fs::remove_file(&path).unwrap();
+}

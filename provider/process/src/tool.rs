@@ -170,7 +170,7 @@ impl Tool {
         cancel: &CancellationToken,
         mut on_line: impl FnMut(Line<'_>),
     ) -> Result<Finished, Error> {
-        let program = self.program.to_string_lossy().into_owned();
+        let program = self.program();
         if cancel.is_cancelled() {
             return Err(Error::Cancelled { program });
         }
@@ -245,7 +245,7 @@ impl Tool {
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the place that the rule points to")]
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.args).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.stdin(if self.lifeline { Stdio::piped() } else { Stdio::null() });
@@ -265,8 +265,12 @@ impl Tool {
         command
     }
 
-    fn not_started(&self, error: &std::io::Error) -> Error {
-        let program = self.program.to_string_lossy().into_owned();
+    pub(crate) fn program(&self) -> String {
+        self.program.to_string_lossy().into_owned()
+    }
+
+    pub(crate) fn not_started(&self, error: &std::io::Error) -> Error {
+        let program = self.program();
         let dir_is_there = self.current_dir.as_ref().is_none_or(|dir| dir.is_dir());
         if error.kind() == std::io::ErrorKind::NotFound && dir_is_there {
             Error::NotFound { program }
