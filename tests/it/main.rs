@@ -15,4 +15,5 @@ mod leases;
 mod life;
 mod modules;
 mod packages;
+mod packer;
 mod standins;

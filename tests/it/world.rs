@@ -534,3 +534,14 @@ fn ansible_playbook() -> &'static str {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     })
 }
+
+/// A program that the lab provides, and that not every machine can have. `None` is a visible skip.
+pub(crate) fn lab_tool(name: &str) -> Option<PathBuf> {
+    let output = command(LAB).args(["tool", name]).output().expect("kubesmith-lab");
+    if output.status.success() {
+        return Some(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    }
+    assert!(std::env::var_os("CI").is_none(), "no {name}: {}", text(&output));
+    eprintln!("SKIPPED: no {name} on this machine");
+    None
+}

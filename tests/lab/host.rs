@@ -91,11 +91,21 @@ pub async fn ansible_lint(cache: &Path) -> Result<PathBuf> {
 
 /// The path of `kubectl`, installed from the distribution when there is none.
 pub async fn kubectl() -> Result<PathBuf> {
-    let kubectl = Program("kubectl", "kubernetes-client", "shows the cluster");
-    if find(kubectl.0).is_none() {
-        install(&[&kubectl]).await?;
+    from_distribution(Program("kubectl", "kubernetes-client", "shows the cluster")).await
+}
+
+/// The path of `packer`, installed from the distribution when there is none. Debian's is old, and knows the language.
+pub async fn packer() -> Result<PathBuf> {
+    from_distribution(Program("packer", "packer", "checks the definitions of images")).await
+}
+
+async fn from_distribution(program: Program) -> Result<PathBuf> {
+    if find(program.0).is_none() {
+        install(&[&program]).await?;
     }
-    find(kubectl.0).context("kubectl is still not on PATH after its package was installed")
+    find(program.0).with_context(|| {
+        format!("{} is still not on PATH after its package was installed", program.0)
+    })
 }
 
 /// Where a program is: on PATH, or where administrators' programs lie.

@@ -26,7 +26,7 @@ enum Command {
         #[arg(long)]
         lint: bool,
     },
-    /// Print the path of a program that the lab provides: `ansible-playbook`, `ansible-lint` or `kubectl`.
+    /// Print the path of a program that the lab provides: `ansible-playbook`, `ansible-lint`, `kubectl` or `packer`.
     Tool {
         /// Its name.
         name: String,
@@ -65,7 +65,11 @@ async fn prepare(lint: bool) -> anyhow::Result<()> {
     host::prepare().await?;
     tool("ansible-playbook").await?;
     tool("kubectl").await?;
-    if lint { tool("ansible-lint").await } else { Ok(()) }
+    if lint {
+        tool("ansible-lint").await?;
+        tool("packer").await?;
+    }
+    Ok(())
 }
 
 async fn tool(name: &str) -> anyhow::Result<()> {
@@ -74,8 +78,11 @@ async fn tool(name: &str) -> anyhow::Result<()> {
         "ansible-playbook" => host::ansible_playbook(&cache).await?,
         "ansible-lint" => host::ansible_lint(&cache).await?,
         "kubectl" => host::kubectl().await?,
+        "packer" => host::packer().await?,
         _ => {
-            anyhow::bail!("the lab provides ansible-playbook, ansible-lint and kubectl, not {name}")
+            anyhow::bail!(
+                "the lab provides ansible-playbook, ansible-lint, kubectl and packer, not {name}"
+            )
         }
     };
     demo::say(path.display());

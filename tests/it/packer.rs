@@ -1,0 +1,155 @@
+//! The definitions of golden images: as far as a machine without Proxmox VE and without Packer's plugins can tell.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use hcl_edit::structure::{Body, Structure};
+use yaml_rust2::{Yaml, YamlLoader};
+
+use crate::world::{command, lab_tool, root, text};
+
+/// What the plugin of the required version knows, without what it calls deprecated; read from its documentation.
+const ATTRIBUTES: &str = include_str!("../fixtures/packer/proxmox-1.2.4.json");
+
+fn files(ending: &str) -> Vec<(PathBuf, String)> {
+    let entries = fs::read_dir(root().join("packer")).expect("packer/").flatten();
+    let paths = entries.map(|entry| entry.path());
+    let mut files: Vec<_> = paths
+        .filter(|path| path.to_string_lossy().ends_with(ending))
+        .map(|path| (path.clone(), fs::read_to_string(path).expect("a file")))
+        .collect();
+    files.sort();
+    files
+}
+
+fn body(ending: &str) -> Body {
+    let parse = |(path, text): (PathBuf, String)| {
+        text.parse::<Body>().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    files(ending).into_iter().map(parse).flatten().collect()
+}
+
+#[test]
+fn sources_use_only_what_the_current_plugin_knows() {
+    let known: BTreeMap<String, Vec<String>> = serde_json::from_str(ATTRIBUTES).expect("JSON");
+    let body = body(".pkr.hcl");
+    let sources: Vec<_> = body.get_blocks("source").collect();
+    assert_eq!(sources.len(), 2, "one source for the installer, one for the cloud image");
+    for source in sources {
+        let builder = source.labels[0].as_str();
+        let allowed = [&known["source"][..], &known[builder]].concat();
+        check(builder, &source.body, &allowed, &known);
+    }
+}
+
+fn check(place: &str, body: &Body, allowed: &[String], known: &BTreeMap<String, Vec<String>>) {
+    for structure in body {
+        // `dynamic "disks" { content { ... } }` is a block `disks`.
+        let (name, inner) = match structure {
+            Structure::Attribute(attribute) => (attribute.key.as_str(), None),
+            Structure::Block(block) if block.ident.as_str() == "dynamic" => {
+                let content = block.body.get_blocks("content").next().expect("content");
+                (block.labels[0].as_str(), Some(&content.body))
+            }
+            Structure::Block(block) => (block.ident.as_str(), Some(&block.body)),
+        };
+        assert!(allowed.iter().any(|known| known == name), "{place} has no {name}");
+        if let Some(inner) = inner {
+            check(name, inner, &known[name], known);
+        }
+    }
+}
+
+#[test]
+fn releases_set_variables_that_exist_and_every_variable_is_explained() {
+    let body = body(".pkr.hcl");
+    let variables: Vec<_> = body.get_blocks("variable").collect();
+    for variable in &variables {
+        let name = variable.labels[0].as_str();
+        assert!(variable.body.get_attribute("description").is_some(), "{name} is not described");
+    }
+    let releases = files(".pkrvars.hcl");
+    assert_eq!(releases.len(), 2, "22.04 and 24.04");
+    for (path, text) in releases {
+        let release: Body = text.parse().expect("HCL");
+        for attribute in release.attributes() {
+            let known =
+                variables.iter().any(|known| known.labels[0].as_str() == attribute.key.as_str());
+            assert!(known, "{}: there is no variable {}", path.display(), attribute.key.as_str());
+        }
+    }
+}
+
+/// The installer's answers, rendered as Packer renders them (its functions are Terraform's), for both firmwares.
+#[test]
+fn the_installers_answers_are_yaml_that_lets_only_the_key_in() {
+    if command("terraform").arg("version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "terraform is not on PATH");
+        return eprintln!("SKIPPED: terraform is not on PATH");
+    }
+    for uefi in ["true", "false"] {
+        let answers = rendered(uefi);
+        let install = &answers["autoinstall"];
+        assert_eq!(
+            install["identity"]["password"].as_str(),
+            Some("!"),
+            "a password opens the machine"
+        );
+        assert_eq!(install["ssh"]["allow-pw"].as_bool(), Some(false));
+        assert_eq!(install["ssh"]["authorized-keys"][0].as_str(), Some("ssh-ed25519 AAAA key"));
+        assert_eq!(install["storage"]["swap"]["size"].as_i64(), Some(0), "kubelet refuses swap");
+        let steps = install["storage"]["config"].as_vec().expect("steps");
+        let efi = steps.iter().any(|step| step["path"].as_str() == Some("/boot/efi"));
+        assert_eq!(efi, uefi == "true");
+    }
+}
+
+fn rendered(uefi: &str) -> Yaml {
+    let dir = tempfile::tempdir().expect("a folder");
+    let template = root().join("packer/autoinstall/user-data.pkrtpl.hcl");
+    fs::write(
+        dir.path().join("main.tf"),
+        format!(
+            "output \"answers\" {{\n  value = templatefile({template:?}, {{ hostname = \"h\", user = \"u\", \
+             public_key = \"ssh-ed25519 AAAA key\", uefi = {uefi} }})\n}}\n"
+        ),
+    )
+    .expect("main.tf");
+    let terraform = |arguments: &[&str]| {
+        let output = command("terraform")
+            .args(arguments)
+            .current_dir(dir.path())
+            .env("CHECKPOINT_DISABLE", "1")
+            .env_remove("TF_CLI_CONFIG_FILE")
+            .output()
+            .expect("terraform");
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    terraform(&["apply", "-auto-approve"]);
+    let answers = terraform(&["output", "-raw", "answers"]);
+    assert!(answers.starts_with("#cloud-config\n"), "{answers}");
+    YamlLoader::load_from_str(&answers).expect("YAML").remove(0)
+}
+
+/// Debian's Packer is old: it knows the language, but not today's plugins, so their block is left out.
+#[test]
+fn packer_itself_takes_the_files() {
+    let Some(packer) = lab_tool("packer") else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    for (path, text) in files(".hcl") {
+        let name = path.file_name().expect("a name");
+        if name != "plugins.pkr.hcl" {
+            fs::write(dir.path().join(name), text).expect("a copy");
+        }
+    }
+    for arguments in [
+        &["fmt", "-check", "-diff", "."][..],
+        &["validate", "-syntax-only", "-var-file=ubuntu-24.04.pkrvars.hcl", "."],
+        &["validate", "-syntax-only", "-var-file=ubuntu-22.04.pkrvars.hcl", "."],
+    ] {
+        let mut packer = command(&packer);
+        packer.args(arguments).current_dir(dir.path()).env("CHECKPOINT_DISABLE", "1");
+        let output = packer.output().expect("packer");
+        assert!(output.status.success(), "packer {}: {}", arguments.join(" "), text(&output));
+    }
+}
