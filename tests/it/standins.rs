@@ -414,3 +414,104 @@ fn rights_are_those_that_were_granted_and_certificates_can_be_counted_on() {
         "{report:#}"
     );
 }
+
+#[test]
+fn a_service_accounts_token_is_good_in_its_namespace_until_the_account_is_gone() {
+    if !has_real_kubectl() {
+        return;
+    }
+    let first = Machine::new("demo-cp-1", free_port());
+    good(&first.init());
+    let kubectl = |arguments: &[&str]| good(&first.kubectl(false, arguments));
+    let objects = first.file("objects.yaml");
+    std::fs::write(&objects, concat!(
+        "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: blue}}\n",
+        "- {apiVersion: v1, kind: ServiceAccount, metadata: {name: ada, namespace: blue}}\n",
+        "- {apiVersion: v1, kind: ResourceQuota, metadata: {name: q, namespace: blue}, spec: {hard: {pods: '20', requests.cpu: '2'}}}\n",
+        "- apiVersion: rbac.authorization.k8s.io/v1\n  kind: RoleBinding\n  metadata: {name: ada, namespace: blue}\n",
+        "  roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edit}\n",
+        "  subjects: [{kind: ServiceAccount, name: ada, namespace: blue}]\n",
+    )).expect("a file");
+    kubectl(&["apply", "-f", &objects.to_string_lossy()]);
+    let short =
+        first.kubectl(false, &["create", "token", "ada", "-n", "blue", "--duration", "60s"]);
+    assert!(
+        err(&short).contains("may not specify a duration less than 10 minutes"),
+        "{}",
+        err(&short)
+    );
+    let token = kubectl(&[
+        "create",
+        "token",
+        "-n",
+        "blue",
+        "--duration",
+        "3600s",
+        "-o",
+        "json",
+        "--",
+        "ada",
+    ]);
+    let token: serde_json::Value = serde_json::from_str(&token).expect("JSON");
+    let token = token["status"]["token"].as_str().expect("a token");
+
+    let mut config = command("kubectl");
+    let file = first.file("ada.conf");
+    config.arg("--kubeconfig").arg(&file).args([
+        "config",
+        "set-credentials",
+        "ada",
+        "--token",
+        token,
+    ]);
+    good(&config.output().expect("kubectl"));
+    let ada = |arguments: &[&str]| {
+        let mut kubectl = command("kubectl");
+        kubectl.arg("--kubeconfig").arg(&file).args([
+            "--user",
+            "ada",
+            "--insecure-skip-tls-verify",
+            "--server",
+        ]);
+        kubectl
+            .arg(format!("https://127.0.0.1:{}", first.port))
+            .args(arguments)
+            .output()
+            .expect("kubectl")
+    };
+    assert_eq!(good(&ada(&["get", "namespace", "blue", "-o", "name"])), "namespace/blue\n");
+    good(&ada(&["create", "configmap", "mine", "-n", "blue", "--from-literal=a=b"]));
+    assert_eq!(
+        good(&ada(&["get", "quota", "-n", "blue", "-o", "jsonpath={.items[0].status.used}"])),
+        r#"{"pods":"0","requests.cpu":"0"}"#
+    );
+    for refused in [
+        &["get", "namespaces"][..],
+        &["get", "namespace", "default"],
+        &["get", "pods", "-n", "default"],
+        &["delete", "quota", "q", "-n", "blue"],
+        &["get", "nodes"],
+    ] {
+        let output = ada(refused);
+        assert!(
+            !output.status.success() && err(&output).contains("is forbidden"),
+            "{refused:?}: {}",
+            err(&output)
+        );
+    }
+    kubectl(&[
+        "delete",
+        "serviceaccount,rolebinding",
+        "-n",
+        "blue",
+        "--ignore-not-found",
+        "--",
+        "ada",
+    ]);
+    let over = ada(&["get", "configmaps", "-n", "blue"]);
+    assert!(
+        err(&over).contains("You must be logged in") || err(&over).contains("Unauthorized"),
+        "{}",
+        err(&over)
+    );
+}

@@ -35,21 +35,17 @@ pub(super) fn check(
         None => target.resource.plural.to_owned(),
     };
     let name = target.name.as_deref().unwrap_or_default();
-    let ask = Ask {
-        verb,
-        group: target.resource.group,
-        resource: &resource,
-        namespace: &target.namespace,
-        name,
-    };
+    // A namespace lies in itself: who may do all in it may look at it.
+    let namespace = if target.resource.plural == "namespaces" { name } else { &target.namespace };
+    let ask = Ask { verb, group: target.resource.group, resource: &resource, namespace, name };
     if allowed(store, user, &ask) {
         return Ok(());
     }
     let object = if name.is_empty() { String::new() } else { format!(" \"{name}\"") };
-    let scope = if target.resource.namespaced && !target.namespace.is_empty() {
-        format!("in the namespace \"{}\"", target.namespace)
-    } else {
+    let scope = if ask.namespace.is_empty() {
         "at the cluster scope".to_owned()
+    } else {
+        format!("in the namespace \"{}\"", ask.namespace)
     };
     let message = format!(
         "{}{object} is forbidden: User \"{}\" cannot {verb} resource \"{resource}\" in API group \"{}\" {scope}",
@@ -232,20 +228,15 @@ pub(super) fn built_in_roles() -> Vec<(&'static str, Value)> {
         "deployments",
         "deployments/scale",
         "endpoints",
-        "events",
         "ingresses",
         "jobs",
         "cronjobs",
         "networkpolicies",
         "persistentvolumeclaims",
         "pods",
-        "pods/log",
-        "pods/status",
         "pods/eviction",
         "poddisruptionbudgets",
         "replicasets",
-        "resourcequotas",
-        "limitranges",
         "serviceaccounts",
         "services",
         "statefulsets",
@@ -255,6 +246,16 @@ pub(super) fn built_in_roles() -> Vec<(&'static str, Value)> {
     let secrets = json!({"apiGroups": [""], "resources": ["secrets", "serviceaccounts/token"], "verbs": write});
     let namespaces = json!({"apiGroups": [""], "resources": ["namespaces"], "verbs": read});
     let edit = json!({"apiGroups": workloads, "resources": objects, "verbs": write});
+    // What the cluster's administrators decide is only looked at, by whoever works in a namespace.
+    let seen = [
+        "events",
+        "limitranges",
+        "pods/log",
+        "pods/status",
+        "resourcequotas",
+        "resourcequotas/status",
+    ];
+    let look = json!({"apiGroups": workloads, "resources": seen, "verbs": read});
     let view = json!({"apiGroups": workloads, "resources": objects, "verbs": read});
     let rbac = json!({"apiGroups": [RBAC], "resources": ["roles", "rolebindings"], "verbs": write});
     let requests = json!([{
@@ -262,9 +263,9 @@ pub(super) fn built_in_roles() -> Vec<(&'static str, Value)> {
     }]);
     vec![
         ("cluster-admin", everything),
-        ("admin", json!([edit, secrets, rbac, namespaces])),
-        ("edit", json!([edit, secrets, namespaces])),
-        ("view", json!([view, namespaces])),
+        ("admin", json!([edit, look, secrets, rbac, namespaces])),
+        ("edit", json!([edit, look, secrets, namespaces])),
+        ("view", json!([view, look, namespaces])),
         ("system:node-bootstrapper", requests),
     ]
 }

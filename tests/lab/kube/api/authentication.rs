@@ -86,7 +86,22 @@ fn token_key() -> Option<ring::hmac::Key> {
 
 /// A `TokenRequest`'s answer. The token is shaped as a JWT, signed in a way that only this server checks.
 pub(super) fn service_account_token(account: &Value, request: &Value) -> Result<Value, Refusal> {
-    let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(3600).clamp(600, 1 << 32);
+    let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(3600);
+    if !(600..=1 << 32).contains(&seconds) {
+        let name = account["metadata"]["name"].as_str().unwrap_or_default();
+        let problem = if seconds < 600 {
+            "may not specify a duration less than 10 minutes"
+        } else {
+            "may not specify a duration larger than 2^32 seconds"
+        };
+        return Err(Refusal::new(
+            422,
+            "Invalid",
+            format!(
+                "TokenRequest.authentication.k8s.io \"{name}\" is invalid: spec.expirationSeconds: Invalid value: {seconds}: {problem}"
+            ),
+        ));
+    }
     let until = jiff::Timestamp::now().as_second() + seconds;
     let (namespace, name) = (&account["metadata"]["namespace"], &account["metadata"]["name"]);
     let claims = json!({

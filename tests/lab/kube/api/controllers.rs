@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{
     Store,
     authentication::{data, expired},
-    defaults, nodes,
+    defaults, nodes, quotas,
     resources::kind,
     workloads,
 };
@@ -34,6 +34,7 @@ pub(super) async fn run(store: &Store, pod_subnet: Option<&str>) {
         workloads::reconcile(store);
         accounts(store);
         tokens(store);
+        quotas::reconcile(store);
         let deadline = Instant::now() + TICK;
         // Heartbeats alone are no reason to look at everything.
         while let Ok(Ok(event)) = tokio::time::timeout_at(deadline, changes.recv()).await {

@@ -12,6 +12,7 @@ mod handle;
 mod nodes;
 mod patch;
 mod protobuf;
+mod quotas;
 mod reply;
 mod resources;
 mod route;

@@ -7,6 +7,7 @@ mod get;
 mod jsonpath;
 mod kinds;
 mod nodes;
+mod token;
 mod wait;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -39,6 +40,7 @@ const KNOWN: Known = Known {
         "server",
         "cascade",
         "replicas",
+        "duration",
         "from-literal",
         "from-file",
         "pod-selector",
@@ -106,6 +108,7 @@ pub(super) async fn run(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         ["apply"] => apply::apply(&session).await,
+        ["create", "token", name] => token::create(&session, name).await,
         ["create", rest @ ..] => apply::create(&session, rest).await,
         ["delete", rest @ ..] => apply::delete(&session, rest).await,
         ["label", rest @ ..] => nodes::metadata(&session, "label", rest).await,
