@@ -1,0 +1,3 @@
+//! `/api/v1`: everything the pages do, one file per noun.
+
+pub mod health;

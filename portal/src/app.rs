@@ -1,0 +1,54 @@
+//! What handlers share.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::people::attempts::Attempts;
+use crate::people::passwords::Passwords;
+use crate::store::Store;
+use crate::ui::Templates;
+
+/// The long-lived parts; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// See [`App`].
+pub struct Parts {
+    /// As the operator wrote it.
+    pub config: Config,
+    /// People, grants, runs, audit.
+    pub store: Store,
+    /// Pages.
+    pub templates: Templates,
+    /// Hashing, a few at a time.
+    pub passwords: Passwords,
+    /// Who failed to sign in lately.
+    pub attempts: Attempts,
+    /// Cancelled when the portal is to end: streams close, runs are not started any more.
+    pub stopping: CancellationToken,
+}
+
+impl App {
+    /// Opens the store under the configured folder and prepares everything else.
+    pub async fn open(config: Config) -> anyhow::Result<Self> {
+        let store = Store::open(&config.database()).await?;
+        Ok(Self(Arc::new(Parts {
+            templates: Templates::embedded()?,
+            passwords: Passwords::new(),
+            attempts: Attempts::default(),
+            stopping: CancellationToken::new(),
+            store,
+            config,
+        })))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,1 @@
+//! Runs: a durable queue, one writer per workspace.

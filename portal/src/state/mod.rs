@@ -1,0 +1,1 @@
+//! Terraform's HTTP backend: locks, versions, files in the workspace.

@@ -1,0 +1,1 @@
+//! Clusters as people asked for them.

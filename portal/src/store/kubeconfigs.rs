@@ -1,0 +1,1 @@
+//! Credentials that were handed out.

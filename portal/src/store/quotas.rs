@@ -1,0 +1,1 @@
+//! Limits and what is reserved of them.

@@ -1,0 +1,4 @@
+//! The portal as its users meet it: the real router over a database of its own.
+
+mod health;
+mod world;
