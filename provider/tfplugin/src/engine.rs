@@ -14,15 +14,16 @@ use crate::model::Model;
 use crate::path::Path;
 use crate::schema::{Attribute, Kind, Nesting, Schema, Type};
 
-pub(crate) use check::find_faults;
+pub(crate) use check::{find_config_faults, find_faults, find_write_only};
 pub(crate) use fill::{fill, settle};
-pub(crate) use plan::{Planned, plan, with_defaults};
+pub(crate) use plan::{Planned, configuration, plan, with_defaults, with_write_only};
 
-/// The schema of a model as Terraform sees it, and the type of its objects.
+/// The schema of a model as Terraform sees it, and the types of its objects and identities.
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) schema: Schema,
     pub(crate) object: Type,
+    pub(crate) identity: Type,
 }
 
 impl Shape {
@@ -31,6 +32,13 @@ impl Shape {
         let mut schema = M::schema();
         schema.attributes.extend(schema.timeouts.as_ref().map(Attribute::timeouts));
         Self::of(schema)
+    }
+
+    /// Of a data source or an ephemeral resource: there is nothing to write.
+    pub(crate) fn of_looked_up<M: Model>() -> Self {
+        let shape = Self::of_resource::<M>();
+        assert!(!shape.schema.has_write_only(), "only resources can have write-only attributes");
+        shape
     }
 
     /// Of a provider block: nothing in it is computed, not even what has a default.
@@ -44,6 +52,7 @@ impl Shape {
             }
         }
         let mut schema = M::schema();
+        assert!(!schema.has_write_only(), "only resources can have write-only attributes");
         written_only(&mut schema);
         Self::of(schema)
     }
@@ -51,7 +60,9 @@ impl Shape {
     fn of(schema: Schema) -> Self {
         assert_sound(&schema, "");
         let object = Kind::Nested(Nesting::Single, schema.clone()).as_type();
-        Self { schema, object }
+        let identity = schema.identity().map(|one| (one.name.to_owned(), one.kind.as_type()));
+        let identity = Type::Object(identity.collect());
+        Self { schema, object, identity }
     }
 }
 
@@ -61,6 +72,10 @@ fn assert_sound(schema: &Schema, place: &str) {
     for attribute in &schema.attributes {
         let place = format!("{place}{}", attribute.name);
         assert!(names.insert(attribute.name), "there are two attributes {place}");
+        assert!(
+            !attribute.write_only || matches!(attribute.kind, Kind::Plain(_)),
+            "{place} is write-only: that is said of the values in it"
+        );
         if let Some(default) = attribute.default {
             let mut faults = Diags::none();
             attribute.find_faults(&default(), &Path::from(place.as_str()), &mut faults);

@@ -22,6 +22,41 @@ pub(crate) fn decode(bytes: &[u8], kind: &Type) -> Result<Dyn> {
     value(raw, kind, &path)
 }
 
+/// Reads a value without its type, for upgrades. A number that `serde_json` would round comes
+/// as text, which [`decode`] reads as the same number again.
+pub(crate) fn untyped(bytes: &[u8]) -> Result<serde_json::Value> {
+    let fault = |_| fault(&Path::root(), "valid JSON");
+    let raw: &RawValue = serde_json::from_slice(bytes).map_err(fault)?;
+    exact(raw).map_err(fault)
+}
+
+fn exact(raw: &RawValue) -> serde_json::Result<serde_json::Value> {
+    let text = raw.get();
+    Ok(match text.as_bytes().first() {
+        Some(b'{') => {
+            let items: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
+            let items = items.into_iter().map(|(key, item)| Ok((key, exact(item)?)));
+            serde_json::Value::Object(items.collect::<serde_json::Result<_>>()?)
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(text)?;
+            serde_json::Value::Array(
+                items.into_iter().map(exact).collect::<serde_json::Result<_>>()?,
+            )
+        }
+        Some(b'-' | b'0'..=b'9') => {
+            let rounded: serde_json::Result<serde_json::Number> = serde_json::from_str(text);
+            match rounded {
+                Ok(rounded) if Number::parse(&rounded.to_string()) == Number::parse(text) => {
+                    rounded.into()
+                }
+                _ => text.into(),
+            }
+        }
+        _ => serde_json::from_str(text)?,
+    })
+}
+
 fn fault(path: &Path, wanted: &str) -> Diags {
     invalid(path, format!("The value in the state is not {wanted}."))
 }
@@ -108,6 +143,17 @@ mod tests {
             panic!()
         };
         assert_eq!(first.to_string(), "0.1");
+    }
+
+    #[test]
+    fn upgrades_do_not_round_numbers() {
+        let state =
+            br#"{"size": 18446744073709551617, "tags": {"k": [0.1, 1e400, 1e3]}, "on": true}"#;
+        let value = untyped(state).unwrap();
+        assert_eq!(value["on"], true);
+        let again = decode(value.to_string().as_bytes(), &kind()).unwrap();
+        assert_eq!(again, decode(state, &kind()).unwrap());
+        assert!(untyped(b"{").is_err());
     }
 
     #[test]

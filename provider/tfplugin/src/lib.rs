@@ -79,18 +79,23 @@ extern crate self as kubesmith_tfplugin;
 
 mod attribute;
 mod cx;
+mod data_source;
 mod diag;
 pub mod docs;
 mod duration;
 mod dynamic;
 mod engine;
+mod ephemeral;
 mod erased;
+mod function;
+mod identity;
 mod json;
 mod model;
 mod msgpack;
 mod number;
 mod path;
 mod planned;
+mod private;
 mod provider;
 mod resource;
 pub mod schema;
@@ -103,15 +108,19 @@ mod wire;
 
 pub use attribute::AttributeType;
 pub use cx::Cx;
+pub use data_source::DataSource;
 pub use diag::{Diag, Diags, Result, Severity};
 pub use dynamic::Dyn;
-pub use kubesmith_tfplugin_derive::Model;
+pub use ephemeral::EphemeralResource;
+pub use function::{Arguments, Function};
+pub use identity::Identity;
+pub use kubesmith_tfplugin_derive::{Arguments, Model};
 pub use model::{Model, ResourceModel};
 pub use number::Number;
 pub use path::{Path, Step};
 pub use planned::Plan;
-pub use provider::{Provider, Resources};
-pub use resource::Resource;
+pub use provider::{DataSources, EphemeralResources, Functions, Provider, Resources};
+pub use resource::{Moved, Resource};
 pub use serve::serve;
 pub use text::Text;
 pub use tokio_util::sync::CancellationToken;
@@ -120,5 +129,6 @@ pub use value::{Secret, Value};
 /// What the derive's output calls.
 #[doc(hidden)]
 pub mod derive {
+    pub use crate::function::Call;
     pub use crate::model::{Fields, validate_with};
 }

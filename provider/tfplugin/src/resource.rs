@@ -1,9 +1,11 @@
 //! The one trait that matters: a resource.
 
+use std::fmt;
 use std::future::{Future, ready};
 
 use crate::cx::Cx;
 use crate::diag::{Diag, Diags, Result};
+use crate::identity::Identity;
 use crate::model::ResourceModel;
 use crate::planned::Plan;
 
@@ -70,6 +72,28 @@ pub trait Resource: Send + Sync + 'static {
         ready(Err(Diag::error(format!("{name} cannot be imported")).into()))
     }
 
+    /// Finds the object for an `import` block with an `identity`. `None`: there is none.
+    ///
+    /// Need not be written when the identity is one attribute whose value is what
+    /// [`import`](Self::import) takes.
+    fn import_identity(
+        &self,
+        cx: &Cx<Self::Client>,
+        identity: &Identity,
+    ) -> impl Future<Output = Result<Option<Self::Model>>> + Send {
+        async move {
+            match identity.only::<String>() {
+                Some(id) => self.import(cx, &id).await,
+                None => Err(Diag::error(format!(
+                    "{} cannot be imported by its identity",
+                    Self::Model::TYPE_NAME
+                ))
+                .detail("Give its id instead.")
+                .into()),
+            }
+        }
+    }
+
     /// Adds to the plan what attributes alone cannot say: changes across attributes, warnings
     /// before a destroy, checks against the real world.
     ///
@@ -88,10 +112,52 @@ pub trait Resource: Send + Sync + 'static {
     /// defaults are filled in.
     fn validate(&self, _config: &Self::Model, _diags: &mut Diags) {}
 
-    /// Turns a state of an older schema version into the next version.
+    /// Turns a state of an older schema version into the next version. Called once for each
+    /// version that lies between.
     fn upgrade(&self, version: i64, _state: serde_json::Value) -> Result<serde_json::Value> {
         Err(Diag::error(format!("State version {version} is not known"))
             .detail("This version of the provider cannot read a state that old.")
             .into())
+    }
+
+    /// Turns an identity of an older version into the next version.
+    fn upgrade_identity(
+        &self,
+        version: i64,
+        _identity: serde_json::Value,
+    ) -> Result<serde_json::Value> {
+        Err(Diag::error(format!("Identity version {version} is not known"))
+            .detail("This version of the provider cannot read an identity that old.")
+            .into())
+    }
+
+    /// Turns the state of another resource type, which a `moved` block names, into a state of
+    /// this type's current version. `None`: there is no way from there.
+    fn moved(&self, _source: &Moved<'_>) -> Result<Option<serde_json::Value>> {
+        Ok(None)
+    }
+}
+
+/// Where an object comes from that a `moved` block gives to another resource type.
+#[derive(Clone, PartialEq)]
+pub struct Moved<'a> {
+    /// The provider it belonged to, for instance `registry.terraform.io/example/wall`.
+    pub provider: &'a str,
+    /// The resource type that it had.
+    pub type_name: &'a str,
+    /// The version of that type's schema.
+    pub version: i64,
+    /// Its state.
+    pub state: serde_json::Value,
+}
+
+/// The state may hold secrets.
+impl fmt::Debug for Moved<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Moved")
+            .field("provider", &self.provider)
+            .field("type_name", &self.type_name)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }

@@ -20,6 +20,8 @@ pub struct Schema {
     pub description: String,
     /// The attributes, in the order of the struct.
     pub attributes: Vec<Attribute>,
+    /// The version of the identity's shape.
+    pub identity_version: i64,
     /// Time limits of the operations; `Some` adds the attribute `timeouts`.
     pub timeouts: Option<Timeouts>,
 }
@@ -28,6 +30,19 @@ impl Schema {
     /// The attribute with this name.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// The attributes that tell an object from all others of its kind.
+    pub(crate) fn identity(&self) -> impl Iterator<Item = &Attribute> {
+        self.attributes.iter().filter(|attribute| attribute.identity)
+    }
+
+    /// Is there an attribute, at any depth, whose value is never stored?
+    pub(crate) fn has_write_only(&self) -> bool {
+        self.attributes.iter().any(|attribute| {
+            attribute.write_only
+                || matches!(&attribute.kind, Kind::Nested(_, nested) if nested.has_write_only())
+        })
     }
 }
 
@@ -42,6 +57,8 @@ pub struct Timeouts {
     pub update: Option<Duration>,
     /// Of delete.
     pub delete: Option<Duration>,
+    /// Of an ephemeral resource's open.
+    pub open: Option<Duration>,
 }
 
 /// One attribute.
@@ -62,6 +79,10 @@ pub struct Attribute {
     pub computed: bool,
     /// Is its value hidden?
     pub sensitive: bool,
+    /// Is its value for the operation alone, and never stored?
+    pub write_only: bool,
+    /// Is it part of what tells the object from all others of its kind?
+    pub identity: bool,
     /// Why it should not be used any more.
     pub deprecated: Option<&'static str>,
     /// Does a change need a new object?
@@ -96,6 +117,8 @@ impl Attribute {
             optional: false,
             computed: false,
             sensitive: T::SENSITIVE,
+            write_only: false,
+            identity: false,
             deprecated: None,
             replace: false,
             keep: false,
@@ -115,17 +138,19 @@ impl Attribute {
     pub(crate) fn timeouts(timeouts: &Timeouts) -> Self {
         let mut attributes = Vec::new();
         let operations = [
-            ("create", timeouts.create),
-            ("read", timeouts.read),
-            ("update", timeouts.update),
-            ("delete", timeouts.delete),
+            ("a create", timeouts.create),
+            ("a read", timeouts.read),
+            ("an update", timeouts.update),
+            ("a delete", timeouts.delete),
+            ("an open", timeouts.open),
         ];
-        for (name, default) in operations {
+        for (operation, default) in operations {
             let Some(default) = default else { continue };
             let description = format!(
-                "How long a {name} may take, for instance `90s` or `1h30m`. Default: `{}`.",
+                "How long {operation} may take, for instance `90s` or `1h30m`. Default: `{}`.",
                 duration::format(default)
             );
+            let name = operation.split(' ').next_back().unwrap_or_default();
             let mut attribute = Self::of::<Option<Duration>>(name, &description);
             attribute.optional = true;
             attributes.push(attribute);
@@ -165,6 +190,38 @@ impl Attribute {
             diag
         }
     }
+}
+
+/// The parameters and the result of a function.
+#[derive(Debug, Clone)]
+pub struct Signature {
+    /// What it does, in one line.
+    pub summary: String,
+    /// What it does, in Markdown.
+    pub description: String,
+    /// The parameters that are always given, in order.
+    pub parameters: Vec<Parameter>,
+    /// The parameter that may be given any number of times, at the end.
+    pub variadic: Option<Parameter>,
+    /// The type of the result.
+    pub output: Type,
+    /// Why it should not be used any more.
+    pub deprecated: Option<&'static str>,
+}
+
+/// A parameter of a function.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Type,
+    /// May the argument be null? Otherwise Terraform refuses it.
+    pub nullable: bool,
+    /// May the argument be unknown? Otherwise Terraform does not call, and the result is unknown.
+    pub unknowable: bool,
+    /// What it means, in Markdown.
+    pub description: String,
 }
 
 /// What an attribute holds.

@@ -4,13 +4,25 @@
 //! after a broken call Terraform would forget objects that were just made.
 
 mod apply;
+mod data_source;
+mod ephemeral;
+mod function;
+mod identity;
+mod nothing;
 mod provider;
 mod resource;
+mod state;
 mod supervise;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
+use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
@@ -19,13 +31,14 @@ use crate::cx::{Cx, Notes};
 use crate::diag::{Diag, Result};
 use crate::dynamic::Dyn;
 use crate::engine::Shape;
-use crate::erased::AnyResource;
+use crate::erased::{AnyDataSource, AnyEphemeral, AnyResource};
+use crate::function::AnyFunction;
 use crate::json;
 use crate::msgpack;
 use crate::provider::Provider;
 use crate::schema::Type;
 use crate::wire::{self, tfplugin6 as tf};
-use supervise::guard;
+use supervise::{guard, supervise};
 
 /// One provider, serving.
 pub(crate) struct Service<P: Provider>(Arc<Inner<P>>);
@@ -34,6 +47,9 @@ struct Inner<P: Provider> {
     provider: P,
     config: Shape,
     resources: BTreeMap<&'static str, Arc<dyn AnyResource<P::Client>>>,
+    data_sources: BTreeMap<&'static str, Arc<dyn AnyDataSource<P::Client>>>,
+    ephemerals: BTreeMap<&'static str, Arc<dyn AnyEphemeral<P::Client>>>,
+    functions: BTreeMap<&'static str, AnyFunction>,
     configured: RwLock<Configured<P::Client>>,
     /// Cancels the operations that run now. Replaced when used: one that comes later, in a
     /// debugged process that serves several commands, must not find itself cancelled.
@@ -55,11 +71,12 @@ enum Configured<C> {
 
 impl<P: Provider> Service<P> {
     pub(crate) fn new(provider: P) -> Self {
-        let resources = provider.resources().0;
-        let resources = resources.into_iter().map(|resource| (resource.type_name(), resource));
         Self(Arc::new(Inner {
             config: Shape::of_provider::<P::Config>(),
-            resources: resources.collect(),
+            resources: by_name(provider.resources().0, |one| one.type_name()),
+            data_sources: by_name(provider.data_sources().0, |one| one.type_name()),
+            ephemerals: by_name(provider.ephemeral_resources().0, |one| one.type_name()),
+            functions: by_name(provider.functions().0, |one| one.name),
             configured: RwLock::new(Configured::Without {
                 reason: "Terraform has not configured the provider.".to_owned(),
                 unknown: false,
@@ -84,11 +101,32 @@ impl<P: Provider> Service<P> {
 
 impl<P: Provider> Inner<P> {
     fn resource(&self, type_name: &str) -> Result<Arc<dyn AnyResource<P::Client>>> {
-        self.resources.get(type_name).map(Arc::clone).ok_or_else(|| {
-            Diag::error(format!("There is no resource type {type_name}"))
-                .detail("This version of the provider does not have it.")
-                .into()
-        })
+        find(&self.resources, type_name, "resource type").map(Arc::clone)
+    }
+
+    fn data_source(&self, type_name: &str) -> Result<Arc<dyn AnyDataSource<P::Client>>> {
+        find(&self.data_sources, type_name, "data source").map(Arc::clone)
+    }
+
+    fn ephemeral(&self, type_name: &str) -> Result<Arc<dyn AnyEphemeral<P::Client>>> {
+        find(&self.ephemerals, type_name, "ephemeral resource").map(Arc::clone)
+    }
+
+    /// Runs an operation of author code, and says what it left beside its result.
+    async fn operate<T, F>(
+        &self,
+        limit: Option<Duration>,
+        private: &[u8],
+        operation: impl FnOnce(Cx<P::Client>) -> F,
+    ) -> (Result<T>, Arc<Notes>)
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let deadline = limit.map(|limit| tokio::time::Instant::now() + limit);
+        let (token, notes) = (self.token(), Arc::new(Notes::with_private(private)));
+        let operation = operation(self.cx(token.clone(), deadline, Arc::clone(&notes)));
+        (supervise(operation, &self.tasks, &token, limit).await, notes)
     }
 
     fn cx(
@@ -134,6 +172,23 @@ impl<P: Provider> Inner<P> {
     }
 }
 
+fn by_name<T>(things: Vec<T>, name: fn(&T) -> &'static str) -> BTreeMap<&'static str, T> {
+    let count = things.len();
+    let things: BTreeMap<_, _> = things.into_iter().map(|thing| (name(&thing), thing)).collect();
+    assert_eq!(things.len(), count, "two things of the provider have one name");
+    things
+}
+
+/// Looks up what a call is about. Terraform asks only for what the schema has, so this is seen
+/// when the provider was exchanged under its feet.
+fn find<'a, T>(things: &'a BTreeMap<&'static str, T>, name: &str, kind: &str) -> Result<&'a T> {
+    things.get(name).ok_or_else(|| {
+        Diag::error(format!("There is no {kind} {name}"))
+            .detail("This version of the provider does not have it.")
+            .into()
+    })
+}
+
 /// Reads a value; one that was not sent is null.
 fn decode(value: Option<&tf::DynamicValue>, kind: &Type) -> Result<Dyn> {
     match value {
@@ -147,6 +202,9 @@ fn decode(value: Option<&tf::DynamicValue>, kind: &Type) -> Result<Dyn> {
 fn encode(value: &Dyn, kind: &Type) -> Option<tf::DynamicValue> {
     Some(tf::DynamicValue { msgpack: msgpack::encode(value, kind), json: Vec::new() })
 }
+
+/// The answers of a call that has several.
+type Events<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Send>>;
 
 /// Every call whose answer has diagnostics, with the words for "Unable to …".
 macro_rules! calls {
@@ -167,6 +225,27 @@ macro_rules! calls {
                 }
             )*
 
+            async fn call_function(
+                &self,
+                request: Request<tf::call_function::Request>,
+            ) -> std::result::Result<Response<tf::call_function::Response>, Status> {
+                Ok(Response::new(self.0.call_function(request.into_inner()).await))
+            }
+
+            async fn list_resource(
+                &self,
+                request: Request<tf::list_resource::Request>,
+            ) -> std::result::Result<Response<Events<tf::list_resource::Event>>, Status> {
+                Ok(Response::new(nothing::list_resource(&request.into_inner())))
+            }
+
+            async fn invoke_action(
+                &self,
+                request: Request<tf::invoke_action::Request>,
+            ) -> std::result::Result<Response<Events<tf::invoke_action::Event>>, Status> {
+                Ok(Response::new(nothing::invoke_action(&request.into_inner())))
+            }
+
             async fn stop_provider(
                 &self,
                 _request: Request<tf::stop_provider::Request>,
@@ -183,12 +262,25 @@ calls! {
     get_metadata: "describe the provider";
     get_provider_schema: "describe the provider";
     get_functions: "list the functions";
+    get_resource_identity_schemas: "describe the identities";
     validate_provider_config: "validate the provider block";
     configure_provider: "configure the provider";
     validate_resource_config: "validate the resource";
     upgrade_resource_state: "read the state";
+    upgrade_resource_identity: "read the identity";
+    move_resource_state: "move the resource";
+    generate_resource_config: "write the configuration";
     read_resource: "read the resource";
     plan_resource_change: "plan the resource";
     apply_resource_change: "apply the resource";
     import_resource_state: "import the resource";
+    validate_data_resource_config: "validate the data source";
+    read_data_source: "read the data source";
+    validate_ephemeral_resource_config: "validate the ephemeral resource";
+    open_ephemeral_resource: "open the ephemeral resource";
+    renew_ephemeral_resource: "renew the ephemeral resource";
+    close_ephemeral_resource: "close the ephemeral resource";
+    validate_list_resource_config: "validate the list";
+    validate_action_config: "validate the action";
+    plan_action: "plan the action";
 }

@@ -2,7 +2,7 @@
 
 use crate::diag::{Diag, Diags, Severity};
 use crate::path::{Path, Step};
-use crate::schema::{Attribute, Kind, Nesting, Schema};
+use crate::schema::{Attribute, Kind, Nesting, Parameter, Schema, Signature, Type};
 
 /// Generated: Terraform's protocol.
 #[expect(
@@ -102,12 +102,13 @@ fn attribute(attribute: &Attribute) -> tfplugin6::schema::Attribute {
         optional: attribute.optional,
         computed: attribute.computed,
         sensitive: attribute.sensitive,
+        write_only: attribute.write_only,
         deprecated: attribute.deprecated.is_some(),
         deprecation_message: attribute.deprecated.unwrap_or_default().to_owned(),
         ..Default::default()
     };
     match &attribute.kind {
-        Kind::Plain(plain) => wire.r#type = plain.to_json().to_string().into_bytes(),
+        Kind::Plain(plain) => wire.r#type = type_bytes(plain),
         Kind::Nested(nesting, schema) => {
             let nesting = match nesting {
                 Nesting::Single => NestingMode::Single,
@@ -122,6 +123,35 @@ fn attribute(attribute: &Attribute) -> tfplugin6::schema::Attribute {
         }
     }
     wire
+}
+
+/// A function as Terraform reads it.
+pub(crate) fn function(signature: &Signature) -> tfplugin6::Function {
+    tfplugin6::Function {
+        parameters: signature.parameters.iter().map(parameter).collect(),
+        variadic_parameter: signature.variadic.as_ref().map(parameter),
+        r#return: Some(tfplugin6::function::Return { r#type: type_bytes(&signature.output) }),
+        summary: signature.summary.clone(),
+        description: signature.description.clone(),
+        description_kind: StringKind::Markdown.into(),
+        deprecation_message: signature.deprecated.unwrap_or_default().to_owned(),
+    }
+}
+
+fn parameter(parameter: &Parameter) -> tfplugin6::function::Parameter {
+    tfplugin6::function::Parameter {
+        name: parameter.name.to_owned(),
+        r#type: type_bytes(&parameter.kind),
+        allow_null_value: parameter.nullable,
+        allow_unknown_values: parameter.unknowable,
+        description: parameter.description.clone(),
+        description_kind: StringKind::Markdown.into(),
+    }
+}
+
+/// A type as Terraform reads it.
+pub(crate) fn type_bytes(kind: &Type) -> Vec<u8> {
+    kind.to_json().to_string().into_bytes()
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 
 use syn::{Attribute, DeriveInput, Error, LitInt, LitStr, Result};
 
+/// What can have a time limit.
+pub(crate) const OPERATIONS: [&str; 5] = ["create", "read", "update", "delete", "open"];
+
 /// Time limits as nanoseconds' worth of text, checked here.
 #[derive(Default)]
 pub(crate) struct Timeouts {
@@ -13,6 +16,7 @@ pub(crate) struct Timeouts {
 pub(crate) struct Container {
     pub(crate) type_name: Option<LitStr>,
     pub(crate) version: Option<LitInt>,
+    pub(crate) identity_version: Option<LitInt>,
     pub(crate) computed: bool,
     pub(crate) timeouts: Option<Timeouts>,
 }
@@ -28,13 +32,17 @@ impl Container {
                     container.type_name = Some(name);
                 } else if meta.path.is_ident("version") {
                     container.version = Some(meta.value()?.parse()?);
+                } else if meta.path.is_ident("identity_version") {
+                    container.identity_version = Some(meta.value()?.parse()?);
                 } else if meta.path.is_ident("computed") {
                     container.computed = true;
                 } else if meta.path.is_ident("timeouts") {
                     let timeouts = container.timeouts.insert(Timeouts::default());
                     meta.parse_nested_meta(|meta| timeouts.read(&meta))?;
                 } else {
-                    return Err(meta.error("expected type_name, version, timeouts or computed"));
+                    return Err(meta.error(
+                        "expected type_name, version, identity_version, timeouts or computed",
+                    ));
                 }
                 Ok(())
             })?;
@@ -58,8 +66,8 @@ impl Container {
 impl Timeouts {
     fn read(&mut self, meta: &syn::meta::ParseNestedMeta<'_>) -> Result<()> {
         let operation = meta.path.require_ident()?.to_string();
-        if !["create", "read", "update", "delete"].contains(&operation.as_str()) {
-            return Err(meta.error("expected create, read, update or delete"));
+        if !OPERATIONS.contains(&operation.as_str()) {
+            return Err(meta.error("expected create, read, update, delete or open"));
         }
         let text: LitStr = meta.value()?.parse()?;
         let seconds = seconds(&text.value()).ok_or_else(|| {

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Data, DeriveInput, Error, Expr, ExprLit, Fields, Lit, Result};
 
-use crate::container::{Container, description};
+use crate::container::{Container, OPERATIONS, description};
 use crate::field::FieldModel;
 
 /// The implementations of `Model` and what belongs to it.
@@ -38,10 +38,12 @@ pub(crate) fn model(input: &DeriveInput) -> Result<TokenStream> {
     let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
     let attributes = fields.iter().map(attribute);
     let version = container.version.as_ref().map_or_else(|| quote!(0), |version| quote!(#version));
+    let identity_version =
+        container.identity_version.as_ref().map_or_else(|| quote!(0), |version| quote!(#version));
     let timeouts = container.timeouts.as_ref().map_or_else(
         || quote!(None),
         |timeouts| {
-            let limits = ["create", "read", "update", "delete"].map(|operation| {
+            let limits = OPERATIONS.map(|operation| {
                 let ident = syn::Ident::new(operation, name.span());
                 let limit = timeouts.seconds.iter().find(|(named, _)| named == operation);
                 let limit = limit.map_or_else(
@@ -69,6 +71,7 @@ pub(crate) fn model(input: &DeriveInput) -> Result<TokenStream> {
                     description: #text.to_owned(),
                     attributes: ::std::vec![#(#attributes),*],
                     version: #version,
+                    identity_version: #identity_version,
                     timeouts: #timeouts,
                 }
             }
@@ -125,6 +128,12 @@ fn attribute(field: &FieldModel) -> TokenStream {
     let mut settings = Vec::new();
     if field.sensitive {
         settings.push(quote!(attribute.sensitive = true;));
+    }
+    if field.write_only {
+        settings.push(quote!(attribute.write_only = true;));
+    }
+    if field.identity {
+        settings.push(quote!(attribute.identity = true;));
     }
     if let Some(reason) = &field.deprecated {
         settings.push(quote!(attribute.deprecated = Some(#reason);));

@@ -22,6 +22,8 @@ pub(crate) struct FieldModel {
     pub(crate) keep: bool,
     pub(crate) not_null: bool,
     pub(crate) sensitive: bool,
+    pub(crate) write_only: bool,
+    pub(crate) identity: bool,
     pub(crate) validate: Option<Expr>,
     pub(crate) deprecated: Option<LitStr>,
 }
@@ -50,6 +52,8 @@ impl FieldModel {
             keep: false,
             not_null: false,
             sensitive: false,
+            write_only: false,
+            identity: false,
             validate: None,
             deprecated: None,
         };
@@ -69,6 +73,8 @@ impl FieldModel {
             "keep" => self.keep = true,
             "not_null" => self.not_null = true,
             "sensitive" => self.sensitive = true,
+            "write_only" => self.write_only = true,
+            "identity" => self.identity = true,
             "default" => self.default = Some(meta.value()?.parse()?),
             "validate" => self.validate = Some(meta.value()?.parse()?),
             "deprecated" => self.deprecated = Some(meta.value()?.parse()?),
@@ -76,7 +82,7 @@ impl FieldModel {
             _ => {
                 return Err(meta.error(
                     "expected required, optional, computed, default, replace, keep, not_null, \
-                     sensitive, validate, deprecated or name",
+                     sensitive, write_only, identity, validate, deprecated or name",
                 ));
             }
         }
@@ -117,6 +123,12 @@ impl FieldModel {
                 "default means optional already; its type is plain, without Option and Value",
             );
         }
+        if self.write_only {
+            return self.check_write_only(field);
+        }
+        if self.identity && !resource {
+            return fault("only attributes of the resource itself can be its identity");
+        }
         if self.required && (is_option || is_value) {
             return fault("a required attribute always has a value: take the plain type");
         }
@@ -137,6 +149,29 @@ impl FieldModel {
         Ok(())
     }
 
+    /// A write-only attribute is there while an operation runs, and null in every state.
+    fn check_write_only(&self, field: &Field) -> Result<()> {
+        let fault = |text: &str| Err(Error::new_spanned(field, text));
+        if self.computed || self.default.is_some() || self.keep || self.not_null {
+            return fault("only the user writes a write-only attribute: required or optional");
+        }
+        if self.replace {
+            return fault(
+                "Terraform cannot tell whether a write-only attribute changed; put replace on \
+                 the attribute with its version",
+            );
+        }
+        if self.identity {
+            return fault("a write-only attribute is never stored, so it is no identity");
+        }
+        if !self.is("Option") {
+            return fault(
+                "a write-only attribute is null but in create and update: its type is Option<..>",
+            );
+        }
+        Ok(())
+    }
+
     /// Is the field's type `Option<..>`, `Value<..>`?
     pub(crate) fn is(&self, wrapper: &str) -> bool {
         inner(&self.ty, wrapper).is_some()
@@ -148,7 +183,8 @@ impl FieldModel {
     }
 }
 
-fn inner<'a>(ty: &'a Type, wrapper: &str) -> Option<&'a Type> {
+/// What is in a `Wrapper<..>`.
+pub(crate) fn inner<'a>(ty: &'a Type, wrapper: &str) -> Option<&'a Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|last| last.ident == wrapper)?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };

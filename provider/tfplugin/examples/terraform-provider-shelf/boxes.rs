@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use kubesmith_tfplugin::{
-    Cx, Diag, Diags, Model, Number, Plan, Resource, Result, Secret, Text, Value,
+    Cx, Diag, Diags, Model, Moved, Number, Plan, Resource, Result, Secret, Text, Value,
 };
 use serde_json::json;
 
@@ -15,13 +15,13 @@ use crate::shelf::Shelf;
 ///
 /// It stands on the shelf until it is destroyed.
 #[derive(Model)]
-#[tf(type_name = "shelf_box", version = 1, timeouts(create = "1m", update = "1m", delete = "30s"))]
+#[tf(type_name = "shelf_box", version = 2, timeouts(create = "1m", update = "1m", delete = "30s"))]
 pub(crate) struct Box {
     /// Identifier of the box.
     #[tf(computed, keep, not_null)]
     id: Value<String>,
     /// Its name.
-    #[tf(required, replace, validate = lower_case)]
+    #[tf(required, replace, identity, validate = lower_case)]
     name: String,
     /// What is written on it.
     #[tf(default = "plain")]
@@ -47,6 +47,12 @@ pub(crate) struct Box {
     /// Words to find it by.
     #[tf(optional)]
     words: Option<BTreeSet<String>>,
+    /// A note that is put inside, where nobody sees it from outside.
+    #[tf(optional, write_only)]
+    note_wo: Option<Secret<String>>,
+    /// The number of the note. Another number puts the note inside anew.
+    #[tf(optional)]
+    note_wo_version: Option<i64>,
     /// Remarks, by who made them.
     #[tf(optional)]
     remarks: Option<BTreeMap<String, Remark>>,
@@ -125,8 +131,12 @@ impl Resource for Boxes {
             }
             "stubborn" => std::future::pending().await,
             _ => {
+                while plan.label == "patient" && shelf.renewals(&plan.name)? < 2 {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
                 plan.finish(1);
                 plan.store(shelf)?;
+                cx.set_private("made_by", &"create")?;
                 if plan.label == "wrong" {
                     plan.label.push_str(" turn");
                 }
@@ -137,6 +147,8 @@ impl Resource for Boxes {
 
     async fn read(&self, cx: &Cx<Shelf>, mut state: Box) -> Result<Option<Box>> {
         let Some(found) = cx.client()?.find(&state.name)? else { return Ok(None) };
+        // Something to keep beside the object: how often it was looked at.
+        cx.set_private("looks", &(cx.private::<u32>("looks")?.unwrap_or(0) + 1))?;
         found["label"].as_str().unwrap_or_default().clone_into(&mut state.label);
         Ok(Some(state))
     }
@@ -147,6 +159,12 @@ impl Resource for Boxes {
         }
         let count = prior.changes.known()?.len();
         plan.finish(u32::try_from(count)? + 1);
+        tracing::info!(
+            looks = cx.private::<u32>("looks")?,
+            made_by = cx.private::<String>("made_by")?,
+            planned = cx.private::<bool>("planned")?,
+            "what is known of the box"
+        );
         plan.store(cx.client()?)?;
         Ok(plan)
     }
@@ -168,6 +186,8 @@ impl Resource for Boxes {
             contents: Vec::new(),
             lock: None,
             words: None,
+            note_wo: None,
+            note_wo_version: None,
             remarks: None,
             changes: Value::Unknown,
             receipt: Secret::new(format!("receipt for {id}")).into(),
@@ -183,6 +203,7 @@ impl Resource for Boxes {
             }
             return Ok(());
         }
+        cx.set_private("planned", &true)?;
         // A box that gets more than twice as full has to be a new one.
         let count = |value: Value<Vec<Item>>| value.into_known().map(|items| items.len());
         if let (Some(before), Some(after)) =
@@ -210,10 +231,23 @@ impl Resource for Boxes {
         }
     }
 
-    fn upgrade(&self, _version: i64, mut state: serde_json::Value) -> Result<serde_json::Value> {
-        // Version 0 called the label a title.
-        state["label"] = state["title"].take();
+    fn upgrade(&self, version: i64, mut state: serde_json::Value) -> Result<serde_json::Value> {
+        match version {
+            // Version 0 called the label a heading, version 1 a title.
+            0 => state["title"] = state["heading"].take(),
+            _ => state["label"] = state["title"].take(),
+        }
         Ok(state)
+    }
+
+    fn moved(&self, source: &Moved<'_>) -> Result<Option<serde_json::Value>> {
+        if source.type_name != "shelf_chest" {
+            return Ok(None);
+        }
+        let name = &source.state["owner"];
+        Ok(Some(json!({
+            "id": name, "name": name, "label": "chest", "receipt": "lost", "floor": 1, "changes": [],
+        })))
     }
 }
 
@@ -231,7 +265,11 @@ impl Box {
     }
 
     fn store(&self, shelf: &Shelf) -> std::io::Result<()> {
-        shelf.put(&self.name, &json!({ "label": self.label, "items": self.contents.len() }))
+        let mut content = json!({ "label": self.label, "items": self.contents.len() });
+        if let Some(note) = &self.note_wo {
+            content["note"] = note.expose().as_str().into();
+        }
+        shelf.put(&self.name, &content)
     }
 }
 

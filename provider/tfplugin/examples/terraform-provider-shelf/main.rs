@@ -3,12 +3,18 @@
 //! It shows every feature of the crate in little code, and the tests run the real Terraform
 //! with it. The label of a box can ask for trouble (`fail-late`, `panic-late`, `slow`, …).
 
+mod box_lookup;
 mod boxes;
+mod key;
+mod label;
 mod shelf;
 
 use std::process::ExitCode;
 
-use kubesmith_tfplugin::{Diag, Model, Provider, Resources, Result, Secret, serve};
+use kubesmith_tfplugin::{
+    DataSources, Diag, EphemeralResources, Functions, Model, Provider, Resources, Result, Secret,
+    serve,
+};
 use shelf::Shelf;
 
 fn main() -> ExitCode {
@@ -49,5 +55,17 @@ impl Provider for ShelfProvider {
 
     fn resources(&self) -> Resources<Shelf> {
         Resources::new().with(boxes::Boxes)
+    }
+
+    fn data_sources(&self) -> DataSources<Shelf> {
+        DataSources::new().with(box_lookup::BoxLookup)
+    }
+
+    fn ephemeral_resources(&self) -> EphemeralResources<Shelf> {
+        EphemeralResources::new().with(key::Keys)
+    }
+
+    fn functions(&self) -> Functions {
+        Functions::new().with::<label::Label>()
     }
 }

@@ -35,6 +35,16 @@ impl Shelf {
         }
     }
 
+    /// How often the key of a box was renewed.
+    pub(crate) fn renewals(&self, name: &str) -> io::Result<u64> {
+        let key = self.find(&format!("{name}.key"))?.unwrap_or_default();
+        Ok(key["renewed"].as_u64().unwrap_or_default())
+    }
+
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.file(from), self.file(to))
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.directory.join(format!("{name}.json"))
     }

@@ -3,8 +3,26 @@
 use crate::attribute::invalid;
 use crate::diag::{Diag, Diags};
 use crate::dynamic::Dyn;
+use crate::engine::{Shape, plan, with_write_only};
 use crate::path::Path;
 use crate::schema::{Kind, Nesting, Schema};
+
+/// All faults of a configuration: of single attributes, and if there are none and everything is
+/// known, those that the author finds between them, with the defaults filled in.
+pub(crate) fn find_config_faults(
+    shape: &Shape,
+    config: &Dyn,
+    validate: impl FnOnce(&Dyn) -> Diags,
+) -> Diags {
+    let schema = &shape.schema;
+    let mut diags = Diags::none();
+    find_faults(schema, config, &Path::root(), &mut diags);
+    if !diags.has_errors() && config.is_wholly_known() {
+        let filled = plan(schema, config, &Dyn::Null).value;
+        diags.extend(validate(&with_write_only(schema, &filled, config)));
+    }
+    diags
+}
 
 /// Checks every value that is there and known; Terraform asks again when more is known.
 pub(crate) fn find_faults(schema: &Schema, config: &Dyn, path: &Path, diags: &mut Diags) {
@@ -38,6 +56,22 @@ pub(crate) fn find_faults(schema: &Schema, config: &Dyn, path: &Path, diags: &mu
             }
         }
     }
+}
+
+/// Where write-only values were written.
+pub(crate) fn find_write_only(schema: &Schema, config: &Dyn, path: &Path) -> Vec<Path> {
+    let mut found = Vec::new();
+    for attribute in &schema.attributes {
+        let (value, path) = (config.attribute(attribute.name), path.attribute(attribute.name));
+        if attribute.write_only && !value.is_null() {
+            found.push(path);
+        } else if let Kind::Nested(nesting, nested) = &attribute.kind {
+            for (path, item) in elements(*nesting, value, &path) {
+                found.extend(find_write_only(nested, item, &path));
+            }
+        }
+    }
+    found
 }
 
 /// The objects of a nested attribute, each with its path.

@@ -6,7 +6,7 @@
 
 use crate::diag::{Diag, Diags};
 use crate::dynamic::Dyn;
-use crate::engine::plan::means_the_same;
+use crate::engine::plan::{means_the_same, with_write_only};
 use crate::engine::same;
 use crate::path::Path;
 use crate::schema::{Attribute, Kind, Nesting, Schema, Type};
@@ -15,6 +15,8 @@ use crate::schema::{Attribute, Kind, Nesting, Schema, Type};
 pub(crate) fn fill(schema: &Schema, planned: &Dyn, model: &Dyn) -> (Dyn, Diags) {
     let mut filler = Filler { diags: Diags::none(), sensitive: false };
     let state = filler.object(schema, planned, model, &Path::root());
+    // Elements that were not planned come as the author wrote them, maybe with such values.
+    let state = with_write_only(schema, &state, &Dyn::Null);
     (state.without_unknowns(), filler.diags)
 }
 
@@ -37,6 +39,8 @@ impl Filler {
             let path = path.attribute(attribute.name);
             let value = if attribute.framework {
                 planned.clone()
+            } else if attribute.write_only {
+                Dyn::Null
             } else {
                 let outer = self.sensitive;
                 self.sensitive |= attribute.sensitive;

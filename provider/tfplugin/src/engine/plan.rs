@@ -56,6 +56,51 @@ pub(crate) fn with_defaults(schema: &Schema, state: &Dyn) -> Dyn {
     Dyn::Map(items)
 }
 
+/// An object with the write-only values of its configuration, for the time of an operation.
+pub(crate) fn with_write_only(schema: &Schema, value: &Dyn, config: &Dyn) -> Dyn {
+    let Dyn::Map(items) = value else { return value.clone() };
+    let mut items = items.clone();
+    for attribute in &schema.attributes {
+        let written = config.attribute(attribute.name);
+        if attribute.write_only {
+            items.insert(attribute.name.to_owned(), written.clone());
+        } else if let (Kind::Nested(nesting, nested), Some(value)) =
+            (&attribute.kind, items.get(attribute.name))
+            && nested.has_write_only()
+        {
+            let value = each(*nesting, value, written, |item, config| {
+                with_write_only(nested, item, config)
+            });
+            items.insert(attribute.name.to_owned(), value);
+        }
+    }
+    Dyn::Map(items)
+}
+
+/// What a user would write to get an object like this one.
+pub(crate) fn configuration(schema: &Schema, state: &Dyn) -> Dyn {
+    if !matches!(state, Dyn::Map(_)) {
+        return state.clone();
+    }
+    let attributes = schema.attributes.iter().map(|attribute| {
+        let value = state.attribute(attribute.name);
+        let is_default = attribute
+            .default
+            .is_some_and(|default| same(&attribute.kind.as_type(), &default(), value));
+        let is_needless = is_default || attribute.framework || attribute.deprecated.is_some();
+        let value = match &attribute.kind {
+            _ if !(attribute.required || attribute.optional) || attribute.write_only => Dyn::Null,
+            _ if is_needless && !attribute.required => Dyn::Null,
+            Kind::Plain(_) => value.clone(),
+            Kind::Nested(nesting, nested) => {
+                each(*nesting, value, &Dyn::Null, |item, _| configuration(nested, item))
+            }
+        };
+        (attribute.name.to_owned(), value)
+    });
+    Dyn::Map(attributes.collect())
+}
+
 /// What happens to computed attributes that nobody wrote.
 #[derive(Clone, Copy)]
 enum Computed {
@@ -82,6 +127,7 @@ fn planned(attribute: &Attribute, config: &Dyn, prior: &Dyn, computed: Computed)
     let default = attribute.default.filter(|_| config.is_null()).map(|default| default());
     let written = default.as_ref().unwrap_or(config);
     match &attribute.kind {
+        _ if attribute.write_only => Dyn::Null,
         _ if written.is_null() && attribute.computed => match computed {
             Computed::Stays if !prior.is_null() => before.clone(),
             Computed::MayChange if attribute.keep && !before.is_null() => before.clone(),

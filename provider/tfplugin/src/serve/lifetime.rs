@@ -14,8 +14,11 @@ use crate::serve::handshake::Mode;
 /// The host kills what still runs 2 s after it asked for shutdown; be gone before.
 const BACKSTOP: Duration = Duration::from_millis(1500);
 
+/// How long operations may take to come to an end when nobody waits for them any more.
+const ORPHANED: Duration = Duration::from_secs(1);
+
 /// How often we look whether the parent is still there.
-const TICK: Duration = Duration::from_millis(300);
+const TICK: Duration = Duration::from_millis(100);
 
 /// Starts to watch.
 pub(super) fn watch(
@@ -32,7 +35,7 @@ pub(super) fn watch(
                     tracing::trace!("ignored SIGINT: terraform says StopProvider");
                 }
             });
-            tokio::spawn(watch_parent(stop.clone()));
+            tokio::spawn(watch_parent(stop.clone(), socket_directory.clone()));
         }
         Mode::Debug => {
             let stop = stop.clone();
@@ -45,18 +48,23 @@ pub(super) fn watch(
     tokio::spawn(async move {
         stop.cancelled().await;
         cancel();
-        // A thread, because the runtime may be what hangs.
-        std::thread::spawn(move || {
-            std::thread::sleep(BACKSTOP);
-            tracing::warn!("an operation did not end in time: exiting without it");
-            let _ = std::fs::remove_dir_all(socket_directory);
-            std::process::exit(0);
-        });
+        exit_after(BACKSTOP, socket_directory);
     });
     Ok(())
 }
 
-async fn watch_parent(stop: CancellationToken) {
+/// Ends the process, whatever still runs in it.
+fn exit_after(time: Duration, socket_directory: PathBuf) {
+    // A thread, because the runtime may be what hangs.
+    std::thread::spawn(move || {
+        std::thread::sleep(time);
+        tracing::warn!("an operation did not end in time: exiting without it");
+        let _ = std::fs::remove_dir_all(socket_directory);
+        std::process::exit(0);
+    });
+}
+
+async fn watch_parent(stop: CancellationToken, socket_directory: PathBuf) {
     let parent = rustix::process::getppid();
     let mut ticks = tokio::time::interval(TICK);
     loop {
@@ -66,6 +74,7 @@ async fn watch_parent(stop: CancellationToken) {
         }
         if rustix::process::getppid() != parent {
             tracing::warn!("terraform is gone: stopping");
+            exit_after(ORPHANED, socket_directory);
             stop.cancel();
             return;
         }

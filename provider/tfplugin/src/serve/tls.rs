@@ -4,9 +4,6 @@
 //! usual verifiers refuse it or never ask for it, and the usual way out is to authenticate
 //! nobody. We compare it with the one in our environment and check that the peer has its key.
 
-#[cfg(test)]
-mod tests;
-
 use std::fmt;
 use std::sync::Arc;
 

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::supervise::supervise;
-use super::{Inner, decode, encode};
-use crate::cx::{Cx, Notes};
+use super::{Inner, decode, encode, identity};
+use crate::cx::Cx;
 use crate::diag::{Diag, Diags, Result};
 use crate::duration;
 use crate::dynamic::Dyn;
-use crate::engine::{fill, same_for_author, settle};
+use crate::engine::{fill, same_for_author, settle, with_write_only};
 use crate::erased::AnyResource;
 use crate::provider::Provider;
 use crate::schema::Schema;
@@ -54,26 +53,33 @@ impl<P: Provider> Inner<P> {
         let planned = decode(request.planned_state.as_ref(), &shape.object)?;
         let operation = Operation::of(&prior, &planned);
 
-        let (state, diags) = match self.perform(&resource, operation, &prior, &planned).await {
+        // What the operation needs beside the plan, and must not leave in the state.
+        let config = decode(request.config.as_ref(), &shape.object)?;
+        let wanted = with_write_only(&shape.schema, &planned, &config);
+
+        let mut answer = tf::apply_resource_change::Response {
+            private: request.planned_private,
+            ..Default::default()
+        };
+        let work = Work { operation, prior: &prior, planned: &planned, wanted };
+        let (state, diags) = match self.perform(&resource, work, &mut answer.private).await {
             Ok(done) => done,
             Err(faults) => (prior, faults),
         };
         let summary = format!("Unable to {} {}", operation.verb(), request.type_name);
-        Ok(tf::apply_resource_change::Response {
-            new_state: encode(&state, &shape.object),
-            private: request.planned_private,
-            diagnostics: wire::diagnostics(diags.summarise(&summary)),
-            ..Default::default()
-        })
+        answer.new_identity = identity::of_state(shape, &state);
+        answer.new_state = encode(&state, &shape.object);
+        answer.diagnostics = wire::diagnostics(diags.summarise(&summary));
+        Ok(answer)
     }
 
     async fn perform(
         &self,
         resource: &Arc<dyn AnyResource<P::Client>>,
-        operation: Operation,
-        prior: &Dyn,
-        planned: &Dyn,
+        work: Work<'_>,
+        private: &mut Vec<u8>,
     ) -> Result<(Dyn, Diags)> {
+        let Work { operation, prior, planned, wanted } = work;
         let schema = &resource.shape().schema;
         if operation == Operation::Update && same_for_author(schema, prior, planned) {
             return Ok((planned.clone(), Diags::none()));
@@ -81,12 +87,11 @@ impl<P: Provider> Inner<P> {
         self.require_client()?;
         let holder = if operation == Operation::Delete { prior } else { planned };
         let limit = time_limit(schema, operation.verb(), holder)?;
-        let deadline = limit.map(|limit| tokio::time::Instant::now() + limit);
-        let (token, notes) = (self.token(), Arc::new(Notes::default()));
-        let cx = self.cx(token.clone(), deadline, Arc::clone(&notes));
-        let work = run(Arc::clone(resource), cx, operation, prior.clone(), planned.clone());
-        let result = supervise(work, &self.tasks, &token, limit).await;
+        let (resource, before) = (Arc::clone(resource), prior.clone());
+        let run = |cx| run(resource, cx, operation, before, wanted);
+        let (result, notes) = self.operate(limit, private, run).await;
 
+        *private = notes.private();
         let mut diags = notes.take_warnings();
         let state = match (result, notes.take_checkpoint()) {
             (Ok(None), _) => Dyn::Null,
@@ -102,6 +107,15 @@ impl<P: Provider> Inner<P> {
         };
         Ok((state, diags))
     }
+}
+
+/// What is to be done.
+struct Work<'a> {
+    operation: Operation,
+    prior: &'a Dyn,
+    planned: &'a Dyn,
+    /// The plan as the author sees it: with the write-only values.
+    wanted: Dyn,
 }
 
 async fn run<C: Send + Sync + 'static>(
@@ -136,6 +150,7 @@ pub(super) fn time_limit(
         "read" => timeouts.read,
         "update" => timeouts.update,
         "delete" => timeouts.delete,
+        "open" => timeouts.open,
         _ => None,
     }))
 }

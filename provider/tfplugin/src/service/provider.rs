@@ -1,11 +1,12 @@
 //! The calls about the provider as a whole.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use super::{Configured, Inner, decode};
 use crate::diag::{Diags, Result};
 use crate::dynamic::Dyn;
-use crate::engine::{find_faults, plan};
+use crate::engine::{Shape, find_faults, plan};
 use crate::model::Model;
 use crate::path::Path;
 use crate::provider::Provider;
@@ -18,11 +19,15 @@ impl<P: Provider> Inner<P> {
         &self,
         _request: tf::get_metadata::Request,
     ) -> Result<tf::get_metadata::Response> {
-        let names = self.resources.keys();
-        let names = names.map(|name| tf::get_metadata::TypeName { type_name: (*name).to_owned() });
+        let functions = self.functions.keys();
+        let functions =
+            functions.map(|name| tf::get_metadata::FunctionName { name: (*name).to_owned() });
         Ok(tf::get_metadata::Response {
             server_capabilities: Some(capabilities()),
-            resources: names.collect(),
+            resources: type_names(&self.resources),
+            data_sources: type_names(&self.data_sources),
+            ephemeral_resources: type_names(&self.ephemerals),
+            functions: functions.collect(),
             ..Default::default()
         })
     }
@@ -31,22 +36,16 @@ impl<P: Provider> Inner<P> {
         &self,
         _request: tf::get_provider_schema::Request,
     ) -> Result<tf::get_provider_schema::Response> {
-        let resources = self.resources.iter();
-        let resources = resources
-            .map(|(name, resource)| ((*name).to_owned(), wire::schema(&resource.shape().schema)));
+        let functions = self.get_functions(tf::get_functions::Request {}).await?.functions;
         Ok(tf::get_provider_schema::Response {
             provider: Some(wire::schema(&self.config.schema)),
-            resource_schemas: resources.collect(),
+            resource_schemas: schemas(&self.resources, |one| one.shape()),
+            data_source_schemas: schemas(&self.data_sources, |one| one.shape()),
+            ephemeral_resource_schemas: schemas(&self.ephemerals, |one| one.shape()),
+            functions,
             server_capabilities: Some(capabilities()),
             ..Default::default()
         })
-    }
-
-    pub(super) async fn get_functions(
-        &self,
-        _request: tf::get_functions::Request,
-    ) -> Result<tf::get_functions::Response> {
-        Ok(tf::get_functions::Response::default())
     }
 
     pub(super) async fn validate_provider_config(
@@ -95,8 +94,23 @@ fn capabilities() -> tf::ServerCapabilities {
     tf::ServerCapabilities {
         plan_destroy: true,
         get_provider_schema_optional: true,
-        ..Default::default()
+        move_resource_state: true,
+        generate_resource_config: true,
     }
+}
+
+fn type_names<T>(things: &BTreeMap<&'static str, T>) -> Vec<tf::get_metadata::TypeName> {
+    let names = things.keys();
+    names.map(|name| tf::get_metadata::TypeName { type_name: (*name).to_owned() }).collect()
+}
+
+fn schemas<T>(
+    things: &BTreeMap<&'static str, T>,
+    shape: fn(&T) -> &Shape,
+) -> BTreeMap<String, tf::Schema> {
+    let schema =
+        |(name, thing): (&&str, &T)| ((*name).to_owned(), wire::schema(&shape(thing).schema));
+    things.iter().map(schema).collect()
 }
 
 fn unknown_attributes(schema: &Schema, config: &Dyn, path: &Path) -> Vec<String> {

@@ -1,17 +1,15 @@
-//! The calls about a resource that change nothing: validate, upgrade, read, plan, import.
+//! The calls about a resource that change nothing: validate, read, plan, import.
 
 use std::sync::Arc;
 
-use super::supervise::supervise;
-use super::{Inner, decode, encode};
+use super::apply::time_limit;
+use super::{Inner, decode, encode, identity};
 use crate::cx::Notes;
-use crate::diag::{Diag, Diags, Result};
+use crate::diag::{Diag, Result};
 use crate::dynamic::Dyn;
-use crate::engine::{find_faults, plan, settle, with_defaults};
-use crate::json;
+use crate::engine::{find_config_faults, find_write_only, plan, settle, with_defaults};
 use crate::path::Path;
 use crate::provider::Provider;
-use crate::service::apply::time_limit;
 use crate::wire::{self, tfplugin6 as tf};
 
 #[expect(clippy::unused_async, reason = "all calls have one shape")]
@@ -23,41 +21,14 @@ impl<P: Provider> Inner<P> {
         let resource = self.resource(&request.type_name)?;
         let shape = resource.shape();
         let config = decode(request.config.as_ref(), &shape.object)?;
-        let mut diags = Diags::none();
-        find_faults(&shape.schema, &config, &Path::root(), &mut diags);
-        if !diags.has_errors() && config.is_wholly_known() {
-            // With the defaults filled in, as create will see it.
-            diags.extend(resource.validate(&plan(&shape.schema, &config, &Dyn::Null).value));
+        let capabilities = request.client_capabilities.unwrap_or_default();
+        let mut diags = find_config_faults(shape, &config, |filled| resource.validate(filled));
+        if !capabilities.write_only_attributes_allowed {
+            diags
+                .extend(find_write_only(&shape.schema, &config, &Path::root()).iter().map(too_new));
         }
         Ok(tf::validate_resource_config::Response {
             diagnostics: wire::diagnostics(diags.summarise("Invalid configuration")),
-        })
-    }
-
-    pub(super) async fn upgrade_resource_state(
-        &self,
-        request: tf::upgrade_resource_state::Request,
-    ) -> Result<tf::upgrade_resource_state::Response> {
-        let resource = self.resource(&request.type_name)?;
-        let shape = resource.shape();
-        let raw = request.raw_state.unwrap_or_default();
-        if raw.json.is_empty() {
-            return Err(Diag::error("The state is too old")
-                .detail("It was written by Terraform 0.11 or before.")
-                .into());
-        }
-        let mut bytes = raw.json;
-        if request.version < shape.schema.version {
-            let mut state: serde_json::Value = serde_json::from_slice(&bytes)?;
-            for version in request.version..shape.schema.version {
-                state = resource.upgrade(version, state)?;
-            }
-            bytes = serde_json::to_vec(&state)?;
-        }
-        let state = json::decode(&bytes, &shape.object)?;
-        Ok(tf::upgrade_resource_state::Response {
-            upgraded_state: encode(&state, &shape.object),
-            ..Default::default()
         })
     }
 
@@ -69,6 +40,7 @@ impl<P: Provider> Inner<P> {
         let mut answer = tf::read_resource::Response {
             new_state: request.current_state.clone(),
             private: request.private,
+            new_identity: request.current_identity,
             deferred: self.deferral(request.client_capabilities.as_ref()),
             ..Default::default()
         };
@@ -79,22 +51,22 @@ impl<P: Provider> Inner<P> {
 
         let shape = resource.shape();
         let before = decode(request.current_state.as_ref(), &shape.object)?;
-        let (token, notes) = (self.token(), Arc::new(Notes::default()));
         let limit = time_limit(&shape.schema, "read", &before)?;
-        let deadline = limit.map(|limit| tokio::time::Instant::now() + limit);
-        let cx = self.cx(token.clone(), deadline, Arc::clone(&notes));
-        let reader = Arc::clone(&resource);
-        let state = before.clone();
-        let result =
-            supervise(async move { reader.read(&cx, state).await }, &self.tasks, &token, limit)
-                .await;
+        let (reader, state) = (Arc::clone(&resource), before.clone());
+        let read = |cx| async move { reader.read(&cx, state).await };
+        let (result, notes) = self.operate(limit, &answer.private, read).await;
 
+        answer.private = notes.private();
         let mut diags = notes.take_warnings();
         match result {
-            Ok(None) => answer.new_state = encode(&Dyn::Null, &shape.object),
+            Ok(None) => {
+                answer.new_state = encode(&Dyn::Null, &shape.object);
+                answer.new_identity = None;
+            }
             Ok(Some(model)) => {
                 let before = with_defaults(&shape.schema, &before);
                 let state = settle(&shape.schema, &before, &model);
+                answer.new_identity = identity::of_state(shape, &state);
                 answer.new_state = encode(&state, &shape.object);
             }
             Err(faults) => diags.extend(faults),
@@ -114,7 +86,12 @@ impl<P: Provider> Inner<P> {
         let config = decode(request.config.as_ref(), &shape.object)?;
 
         let planned = plan(&shape.schema, &config, &prior);
-        let notes = Arc::new(Notes::default());
+        // The last plan goes on from what the first one kept, where Terraform says what that was.
+        let private = match request.planned_private {
+            kept if kept.is_empty() => request.prior_private,
+            kept => kept,
+        };
+        let notes = Arc::new(Notes::with_private(&private));
         let cx = self.cx(self.token(), None, Arc::clone(&notes));
         let (planned, mut diags) = resource.plan(&cx, config, &prior, planned).await?;
         diags.extend(notes.take_warnings());
@@ -126,7 +103,8 @@ impl<P: Provider> Inner<P> {
         Ok(tf::plan_resource_change::Response {
             planned_state: encode(&planned.value, &shape.object),
             requires_replace: replace.iter().map(wire::attribute_path).collect(),
-            planned_private: request.prior_private,
+            planned_private: notes.private(),
+            planned_identity: identity::of_plan(shape, &planned.value),
             diagnostics: wire::diagnostics(diags),
             ..Default::default()
         })
@@ -138,12 +116,15 @@ impl<P: Provider> Inner<P> {
     ) -> Result<tf::import_resource_state::Response> {
         let resource = self.resource(&request.type_name)?;
         self.require_client()?;
-        let (token, notes) = (self.token(), Arc::new(Notes::default()));
-        let cx = self.cx(token.clone(), None, Arc::clone(&notes));
+        let named = identity::of_import(resource.shape(), request.identity.as_ref())?;
         let (importer, id) = (Arc::clone(&resource), request.id.clone());
-        let found =
-            supervise(async move { importer.import(&cx, &id).await }, &self.tasks, &token, None)
-                .await;
+        let import = |cx| async move {
+            match &named {
+                Some(identity) if id.is_empty() => importer.import_identity(&cx, identity).await,
+                _ => importer.import(&cx, &id).await,
+            }
+        };
+        let (found, notes) = self.operate(None, &[], import).await;
 
         let type_name = request.type_name;
         let mut diags = notes.take_warnings();
@@ -155,7 +136,8 @@ impl<P: Provider> Inner<P> {
                 answer.imported_resources.push(tf::import_resource_state::ImportedResource {
                     state: encode(&state, &shape.object),
                     type_name: type_name.clone(),
-                    ..Default::default()
+                    private: notes.private(),
+                    identity: identity::of_state(shape, &state),
                 });
             }
             Ok(None) => diags.push(
@@ -168,4 +150,14 @@ impl<P: Provider> Inner<P> {
             wire::diagnostics(diags.summarise(&format!("Unable to import {type_name}")));
         Ok(answer)
     }
+}
+
+/// The error for a write-only value that this Terraform would store.
+fn too_new(path: &Path) -> Diag {
+    Diag::error(format!("{path} needs a newer Terraform"))
+        .detail(
+            "It is a write-only attribute: Terraform 1.11 and later keep its value out of the \
+             state. Remove it, or update Terraform.",
+        )
+        .at(path)
 }

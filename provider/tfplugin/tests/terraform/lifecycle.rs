@@ -92,14 +92,14 @@ fn states_of_older_versions_are_upgraded() {
     let Some(world) = World::new() else { return };
     world.write_box("name = \"old\"\nlabel = \"memories\"");
     std::fs::write(world.path("shelf/old.json"), r#"{"label": "memories"}"#).unwrap();
-    // Version 0 had a title, and neither a reminder nor contents.
+    // Version 0 had a heading, which became a title and then a label, and neither a reminder nor contents.
     let state = json!({
         "version": 4, "terraform_version": "1.11.4", "serial": 1, "lineage": "x", "outputs": {},
         "resources": [{
             "mode": "managed", "type": "shelf_box", "name": "it",
             "provider": "provider[\"registry.terraform.io/example/shelf\"]",
             "instances": [{ "schema_version": 0, "attributes": {
-                "id": "old", "name": "old", "title": "memories", "floor": "1",
+                "id": "old", "name": "old", "heading": "memories", "floor": "1",
                 "changes": [], "receipt": "r", "colour": "red",
             }}],
         }],

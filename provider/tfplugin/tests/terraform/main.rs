@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
+mod ephemeral;
 mod failures;
+mod handshake;
 mod lifecycle;
+mod lookups;
 mod planning;
 mod process;
+mod stored;
 mod world;

@@ -9,6 +9,9 @@ use serde_json::json;
 
 use crate::world::{Ran, Running, World, provider_binary};
 
+/// What Terraform tells its plugins, so that they know that it starts them.
+pub(crate) const COOKIE: &str = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2";
+
 /// Waits for a condition; what is waited for is in the message.
 fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -70,7 +73,7 @@ fn the_provider_ends_when_terraform_is_killed() {
     assert!(!providers.is_empty());
     terraform.signal(Signal::KILL);
     terraform.finish();
-    wait_for("the provider's end", Duration::from_secs(5), || {
+    wait_for("the provider's end", Duration::from_secs(2), || {
         providers.iter().all(|pid| has_ended(*pid)).then_some(())
     });
     let left: Vec<_> = std::fs::read_dir(world.path("")).unwrap().flatten().collect();
@@ -122,10 +125,7 @@ fn a_stranger_is_not_served() {
     let certificate = include_str!("host.pem");
     let mut command = provider();
     command
-        .env(
-            "TF_PLUGIN_MAGIC_COOKIE",
-            "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
-        )
+        .env("TF_PLUGIN_MAGIC_COOKIE", COOKIE)
         .env("PLUGIN_CLIENT_CERT", certificate)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -151,10 +151,7 @@ fn a_stranger_is_not_served() {
 #[test]
 fn an_unreadable_certificate_is_not_taken_for_none() {
     let output = provider()
-        .env(
-            "TF_PLUGIN_MAGIC_COOKIE",
-            "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
-        )
+        .env("TF_PLUGIN_MAGIC_COOKIE", COOKIE)
         .env("PLUGIN_CLIENT_CERT", "rubbish")
         .output()
         .unwrap();
@@ -174,7 +171,7 @@ fn logs_reach_terraform_s_log() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this crate knows nothing of Kubesmith's own")]
-fn provider() -> Command {
+pub(crate) fn provider() -> Command {
     let mut command = Command::new(provider_binary());
     command.env_remove("TF_PLUGIN_MAGIC_COOKIE").stdin(Stdio::null());
     command

@@ -161,15 +161,31 @@ impl World {
     /// The attributes of `shelf_box.it` in the state, with `tainted` among them; null if it is
     /// not there.
     pub(crate) fn state(&self) -> Value {
+        self.stored("shelf_box.it")
+    }
+
+    /// The same of any object.
+    pub(crate) fn stored(&self, address: &str) -> Value {
         let state = self.show(&["show", "-json"]);
         let resources = state["values"]["root_module"]["resources"].as_array().cloned();
         let found = resources.unwrap_or_default().into_iter();
-        let Some(it) = found.into_iter().find(|one| one["address"] == "shelf_box.it") else {
+        let Some(it) = found.into_iter().find(|one| one["address"] == address) else {
             return Value::Null;
         };
         let mut values = it["values"].clone();
         values["tainted"] = it["tainted"].clone();
         values
+    }
+
+    /// The value of an output.
+    pub(crate) fn output(&self, name: &str) -> Value {
+        self.show(&["output", "-json", name])
+    }
+
+    /// What lies on the shelf under this name; null if nothing does.
+    pub(crate) fn on_shelf(&self, name: &str) -> Value {
+        let file = self.path("shelf").join(format!("{name}.json"));
+        std::fs::read(file).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap())
     }
 
     fn show(&self, arguments: &[&str]) -> Value {
