@@ -306,7 +306,7 @@ impl<T: AttributeType + Ord> AttributeType for BTreeSet<T> {
     const SENSITIVE: bool = T::SENSITIVE;
 
     fn kind() -> Kind {
-        Kind::Plain(Type::Set(Box::new(T::kind().as_type())))
+        T::kind().set()
     }
 
     fn decode(value: &Dyn, path: &Path) -> Result<Self> {

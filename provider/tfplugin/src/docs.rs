@@ -122,6 +122,7 @@ fn kind_name(kind: &Kind) -> String {
     match kind {
         Kind::Nested(Nesting::Single, _) => "Attributes".to_owned(),
         Kind::Nested(Nesting::List, _) => "Attributes List".to_owned(),
+        Kind::Nested(Nesting::Set, _) => "Attributes Set".to_owned(),
         Kind::Nested(Nesting::Map, _) => "Attributes Map".to_owned(),
         Kind::Plain(plain) => type_name(plain),
     }

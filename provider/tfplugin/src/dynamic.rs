@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 
 use crate::number::Number;
+use crate::promises::Promises;
 
 /// Any Terraform value. Lists and sets are both [`Dyn::List`], maps and objects both
 /// [`Dyn::Map`]; the schema tells them apart.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum Dyn {
     /// No value.
+    #[default]
     Null,
-    /// A value that is only known after apply.
-    Unknown {
-        /// Promises that it will not be null.
-        not_null: bool,
-    },
+    /// A value that is only known after apply, and what is promised of it.
+    Unknown(Promises),
     /// A boolean.
     Bool(bool),
     /// A number of any size.
@@ -27,7 +26,7 @@ pub enum Dyn {
     Map(BTreeMap<String, Self>),
 }
 
-pub(crate) const UNKNOWN: Dyn = Dyn::Unknown { not_null: false };
+pub(crate) const UNKNOWN: Dyn = Dyn::Unknown(Promises::NONE);
 
 static NULL: Dyn = Dyn::Null;
 
@@ -44,16 +43,26 @@ impl Dyn {
 
     /// Is the value as a whole unknown?
     pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown { .. })
+        matches!(self, Self::Unknown(_))
     }
 
     /// Is nothing in it unknown?
     pub fn is_wholly_known(&self) -> bool {
         match self {
-            Self::Unknown { .. } => false,
+            Self::Unknown(_) => false,
             Self::List(items) => items.iter().all(Self::is_wholly_known),
             Self::Map(items) => items.values().all(Self::is_wholly_known),
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) => true,
+        }
+    }
+
+    /// How many parts of it are unknown?
+    pub(crate) fn unknown_parts(&self) -> usize {
+        match self {
+            Self::Unknown(_) => 1,
+            Self::List(items) => items.iter().map(Self::unknown_parts).sum(),
+            Self::Map(items) => items.values().map(Self::unknown_parts).sum(),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) => 0,
         }
     }
 
@@ -77,7 +86,7 @@ impl Dyn {
     pub fn kind_name(&self) -> &'static str {
         match self {
             Self::Null => "null",
-            Self::Unknown { .. } => "a value known only after apply",
+            Self::Unknown(_) => "a value known only after apply",
             Self::Bool(_) => "a boolean",
             Self::Number(_) => "a number",
             Self::String(_) => "a string",
@@ -89,7 +98,7 @@ impl Dyn {
     /// This value with every unknown part replaced by null.
     pub(crate) fn without_unknowns(self) -> Self {
         match self {
-            Self::Unknown { .. } => Self::Null,
+            Self::Unknown(_) => Self::Null,
             Self::List(items) => {
                 Self::List(items.into_iter().map(Self::without_unknowns).collect())
             }

@@ -72,6 +72,9 @@ fn assert_sound(schema: &Schema, place: &str) {
     for attribute in &schema.attributes {
         let place = format!("{place}{}", attribute.name);
         assert!(names.insert(attribute.name), "there are two attributes {place}");
+        if let Kind::Nested(Nesting::Set, nested) = &attribute.kind {
+            assert_addressless(nested, &place);
+        }
         assert!(
             !attribute.write_only || matches!(attribute.kind, Kind::Plain(_)),
             "{place} is write-only: that is said of the values in it"
@@ -87,11 +90,21 @@ fn assert_sound(schema: &Schema, place: &str) {
     }
 }
 
+/// An element of a set is found by its value alone, so it has no place of its own.
+fn assert_addressless(schema: &Schema, place: &str) {
+    assert!(!schema.has_write_only(), "{place} is a set: it cannot have write-only values in it");
+    let replace = schema.attributes.iter().find(|attribute| attribute.replace);
+    assert!(
+        replace.is_none(),
+        "{place} is a set: its elements come and go, so that none can ask for a replacement"
+    );
+}
+
 /// Are two values of a type the same? The order of a set does not count.
 pub(crate) fn same(kind: &Type, a: &Dyn, b: &Dyn) -> bool {
     match (kind, a, b) {
         // What a promise says of an unknown value does not make it another value.
-        (_, Dyn::Unknown { .. }, Dyn::Unknown { .. }) => true,
+        (_, Dyn::Unknown(_), Dyn::Unknown(_)) => true,
         (Type::Set(item), Dyn::List(ours), Dyn::List(theirs)) => {
             let mut left: Vec<_> = theirs.iter().collect();
             ours.len() == left.len()
@@ -131,7 +144,7 @@ pub(crate) fn same_for_author(schema: &Schema, a: &Dyn, b: &Dyn) -> bool {
 /// Is the value of the type, as far as it is known?
 pub(crate) fn conforms(kind: &Type, value: &Dyn) -> bool {
     match (kind, value) {
-        (_, Dyn::Null | Dyn::Unknown { .. })
+        (_, Dyn::Null | Dyn::Unknown(_))
         | (Type::String, Dyn::String(_))
         | (Type::Number, Dyn::Number(_))
         | (Type::Bool, Dyn::Bool(_)) => true,

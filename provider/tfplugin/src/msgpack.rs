@@ -5,6 +5,7 @@
 
 mod decode;
 mod encode;
+mod promises;
 #[cfg(test)]
 mod tests;
 
@@ -15,5 +16,3 @@ pub(crate) use encode::encode;
 const UNKNOWN: i8 = 0;
 /// The extension of an unknown value with promises about it.
 const REFINED: i8 = 12;
-/// The promise "is null" within them.
-const IS_NULL: i64 = 1;

@@ -3,6 +3,7 @@
 //! Terraform computes with 512 bits. A number that passes through `f64` comes back changed, and
 //! Terraform then calls the plan invalid; so nothing here is ever converted unless asked.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// A number as Terraform sent it.
@@ -50,6 +51,12 @@ impl Number {
             Form::Float(value) => *value,
             _ => self.to_string().parse().unwrap_or(f64::NAN),
         }
+    }
+
+    /// Which of the two is greater; `None` if one is no number or infinite.
+    pub(crate) fn compare(&self, other: &Self) -> Option<Ordering> {
+        let (ours, theirs) = (self.to_string(), other.to_string());
+        Some(Decimal::parse(&ours)?.compare(&Decimal::parse(&theirs)?))
     }
 
     pub(crate) fn form(&self) -> FormRef<'_> {
@@ -121,6 +128,26 @@ struct Decimal {
 }
 
 impl Decimal {
+    fn compare(&self, other: &Self) -> Ordering {
+        let sign = |decimal: &Self| match (decimal.negative, decimal.digits.as_str()) {
+            (_, "0") => 0,
+            (true, _) => -1,
+            (false, _) => 1,
+        };
+        // How far the first digit is from the point.
+        let order = |decimal: &Self| {
+            let digits = i64::try_from(decimal.digits.len()).unwrap_or(i64::MAX);
+            decimal.exponent.saturating_add(digits)
+        };
+        let sizes = order(self).cmp(&order(other)).then_with(|| self.digits.cmp(&other.digits));
+        match (sign(self), sign(other)) {
+            (0, 0) => Ordering::Equal,
+            (1, 1) => sizes,
+            (-1, -1) => sizes.reverse(),
+            (ours, theirs) => ours.cmp(&theirs),
+        }
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (negative, rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -160,6 +187,19 @@ mod tests {
         }
         assert_eq!(Number::from(0.1), Number::parse("0.1").unwrap());
         assert_ne!(Number::parse("18446744073709551617"), Number::parse("18446744073709551616"));
+    }
+
+    #[test]
+    fn numbers_are_ordered_by_value() {
+        let ordered =
+            ["-1e3", "-2", "-1.5", "-0.001", "0", "1e-9", "0.5", "0.55", "5", "49", "1e2"];
+        for (place, one) in ordered.iter().enumerate() {
+            for (other_place, other) in ordered.iter().enumerate() {
+                let [one, other] = [one, other].map(|text| Number::parse(text).unwrap());
+                assert_eq!(one.compare(&other), Some(place.cmp(&other_place)), "{one} {other}");
+            }
+        }
+        assert_eq!(Number::from(f64::INFINITY).compare(&Number::from(1_i64)), None);
     }
 
     #[test]

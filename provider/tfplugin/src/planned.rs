@@ -9,6 +9,7 @@ use crate::dynamic::{Dyn, UNKNOWN};
 use crate::engine::{Planned, conforms, same};
 use crate::model::Model;
 use crate::path::{Path, Step};
+use crate::promises::Promises;
 use crate::schema::{Kind, Nesting, Type};
 use crate::value::Value;
 
@@ -95,6 +96,22 @@ impl<M: Model> Plan<M> {
         self.put(&path.into(), UNKNOWN);
     }
 
+    /// Plans that this computed value is only known after apply, and promises something of it.
+    /// Terraform can answer more questions in the plan then; a promise that is not kept is an
+    /// error.
+    pub fn promise(&mut self, path: impl Into<Path>, promises: Promises) {
+        self.put(&path.into(), Dyn::Unknown(promises));
+    }
+
+    /// What is promised of a planned value that is not known yet: by the provider, or by
+    /// Terraform of what the user wrote.
+    pub fn promises(&self, path: impl Into<Path>) -> Option<Promises> {
+        match lookup(&self.planned.value, path.into().steps())? {
+            Dyn::Unknown(promises) => Some(promises.clone()),
+            _ => None,
+        }
+    }
+
     /// Plans a replacement because this attribute changes.
     pub fn replace(&mut self, path: impl Into<Path>) {
         self.planned.replace.push(path.into());
@@ -152,7 +169,7 @@ fn read<T: AttributeType>(object: &Dyn, path: &Path) -> Value<T> {
 fn lookup<'a>(value: &'a Dyn, steps: &[Step]) -> Option<&'a Dyn> {
     let Some((step, rest)) = steps.split_first() else { return Some(value) };
     match (value, step) {
-        (Dyn::Unknown { .. }, _) => Some(value),
+        (Dyn::Unknown(_), _) => Some(value),
         (Dyn::Map(items), Step::Attribute(name) | Step::Key(name)) => {
             lookup(items.get(name)?, rest)
         }

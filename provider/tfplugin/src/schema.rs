@@ -10,6 +10,7 @@ use crate::diag::{Diag, Diags};
 use crate::duration;
 use crate::dynamic::Dyn;
 use crate::path::Path;
+use crate::promises::Promises;
 
 /// The schema of a resource, of the provider block, or of a nested object.
 #[derive(Debug, Clone, Default)]
@@ -91,6 +92,8 @@ pub struct Attribute {
     pub keep: bool,
     /// Is a computed value promised not to be null?
     pub not_null: bool,
+    /// With what a computed text is promised to begin.
+    pub prefix: Option<&'static str>,
     /// The value when nothing is written.
     pub default: Option<fn() -> Dyn>,
     /// Finds what is wrong with a written value. Unknown and null parts are not looked at.
@@ -123,6 +126,7 @@ impl Attribute {
             replace: false,
             keep: false,
             not_null: false,
+            prefix: None,
             default: None,
             check: T::check,
             validate: None,
@@ -183,7 +187,16 @@ impl Attribute {
         diags.extend(found.into_iter().map(|diag| self.redact(diag)));
     }
 
-    fn redact(&self, diag: Diag) -> Diag {
+    /// What is promised of a value that is not known yet.
+    pub(crate) fn promises(&self) -> Promises {
+        match (self.prefix, self.not_null) {
+            (Some(prefix), _) => Promises::NOT_NULL.prefix(prefix),
+            (None, true) => Promises::NOT_NULL,
+            (None, false) => Promises::NONE,
+        }
+    }
+
+    pub(crate) fn redact(&self, diag: Diag) -> Diag {
         if self.sensitive {
             diag.detail("The value is sensitive, so the reason is not shown.")
         } else {
@@ -240,6 +253,8 @@ pub enum Nesting {
     Single,
     /// A list of objects.
     List,
+    /// A set of objects.
+    Set,
     /// Objects by name.
     Map,
 }
@@ -257,6 +272,7 @@ impl Kind {
                 match nesting {
                     Nesting::Single => object,
                     Nesting::List => Type::List(Box::new(object)),
+                    Nesting::Set => Type::Set(Box::new(object)),
                     Nesting::Map => Type::Map(Box::new(object)),
                 }
             }
@@ -269,6 +285,15 @@ impl Kind {
         match self {
             Self::Nested(Nesting::Single, schema) => Self::Nested(Nesting::List, schema),
             other => Self::Plain(Type::List(Box::new(other.as_type()))),
+        }
+    }
+
+    /// A set of these.
+    #[must_use]
+    pub fn set(self) -> Self {
+        match self {
+            Self::Nested(Nesting::Single, schema) => Self::Nested(Nesting::Set, schema),
+            other => Self::Plain(Type::Set(Box::new(other.as_type()))),
         }
     }
 

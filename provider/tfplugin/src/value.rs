@@ -7,7 +7,7 @@ use zeroize::Zeroize;
 use crate::diag::{Diag, Result};
 
 /// A computed attribute: in a plan it may not be known yet.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value<T> {
     /// There is no value.
     #[default]

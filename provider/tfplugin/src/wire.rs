@@ -113,6 +113,7 @@ fn attribute(attribute: &Attribute) -> tfplugin6::schema::Attribute {
             let nesting = match nesting {
                 Nesting::Single => NestingMode::Single,
                 Nesting::List => NestingMode::List,
+                Nesting::Set => NestingMode::Set,
                 Nesting::Map => NestingMode::Map,
             };
             wire.nested_type = Some(tfplugin6::schema::Object {

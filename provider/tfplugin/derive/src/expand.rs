@@ -129,6 +129,9 @@ fn attribute(field: &FieldModel) -> TokenStream {
     if field.sensitive {
         settings.push(quote!(attribute.sensitive = true;));
     }
+    if let Some(prefix) = &field.prefix {
+        settings.push(quote!(attribute.prefix = Some(#prefix);));
+    }
     if field.write_only {
         settings.push(quote!(attribute.write_only = true;));
     }

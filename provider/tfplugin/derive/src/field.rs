@@ -21,6 +21,7 @@ pub(crate) struct FieldModel {
     pub(crate) replace: bool,
     pub(crate) keep: bool,
     pub(crate) not_null: bool,
+    pub(crate) prefix: Option<LitStr>,
     pub(crate) sensitive: bool,
     pub(crate) write_only: bool,
     pub(crate) identity: bool,
@@ -51,6 +52,7 @@ impl FieldModel {
             replace: false,
             keep: false,
             not_null: false,
+            prefix: None,
             sensitive: false,
             write_only: false,
             identity: false,
@@ -72,6 +74,7 @@ impl FieldModel {
             "replace" => self.replace = true,
             "keep" => self.keep = true,
             "not_null" => self.not_null = true,
+            "prefix" => self.prefix = Some(meta.value()?.parse()?),
             "sensitive" => self.sensitive = true,
             "write_only" => self.write_only = true,
             "identity" => self.identity = true,
@@ -81,7 +84,7 @@ impl FieldModel {
             "name" => self.name = meta.value()?.parse::<LitStr>()?.value(),
             _ => {
                 return Err(meta.error(
-                    "expected required, optional, computed, default, replace, keep, not_null, \
+                    "expected required, optional, computed, default, replace, keep, not_null, prefix, \
                      sensitive, write_only, identity, validate, deprecated or name",
                 ));
             }
@@ -138,8 +141,8 @@ impl FieldModel {
         if self.optional && !self.computed && !is_option {
             return fault("an optional attribute may be null: its type is Option<..>");
         }
-        if (self.keep || self.not_null) && !self.computed {
-            return fault("keep and not_null are about computed attributes");
+        if (self.keep || self.not_null || self.prefix.is_some()) && !self.computed {
+            return fault("keep, not_null and prefix are about computed attributes");
         }
         if self.replace && self.computed && !self.optional {
             return fault(
@@ -152,7 +155,12 @@ impl FieldModel {
     /// A write-only attribute is there while an operation runs, and null in every state.
     fn check_write_only(&self, field: &Field) -> Result<()> {
         let fault = |text: &str| Err(Error::new_spanned(field, text));
-        if self.computed || self.default.is_some() || self.keep || self.not_null {
+        if self.computed
+            || self.default.is_some()
+            || self.keep
+            || self.not_null
+            || self.prefix.is_some()
+        {
             return fault("only the user writes a write-only attribute: required or optional");
         }
         if self.replace {

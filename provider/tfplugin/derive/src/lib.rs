@@ -27,7 +27,7 @@ use proc_macro::TokenStream;
 ///
 /// and any of `replace` (a change needs a new object), `keep` (a computed value stays when
 /// something else changes), `not_null` (a computed value will not be null, and the plan may rely
-/// on it), `sensitive`, `write_only` (the value is there in create and update and never stored;
+/// on it), `prefix = "https://"` (the same, and how it begins), `sensitive`, `write_only` (the value is there in create and update and never stored;
 /// the type is `Option`, also of a required one), `identity` (part of what tells the object from
 /// all others of its kind), `validate = f` (`fn(&T) -> Result<(), impl Display>`, `T` without
 /// `Option` and `Value`), `deprecated = "why"`, `name = "hcl_name"`.

@@ -53,6 +53,9 @@ pub(crate) struct Box {
     /// The number of the note. Another number puts the note inside anew.
     #[tf(optional)]
     note_wo_version: Option<i64>,
+    /// Stickers on it.
+    #[tf(optional)]
+    stickers: Option<BTreeSet<Sticker>>,
     /// Remarks, by who made them.
     #[tf(optional)]
     remarks: Option<BTreeMap<String, Remark>>,
@@ -60,7 +63,7 @@ pub(crate) struct Box {
     #[tf(computed)]
     changes: Value<Vec<Change>>,
     /// The receipt.
-    #[tf(computed, keep)]
+    #[tf(computed, keep, prefix = "receipt ")]
     receipt: Value<Secret<String>>,
 }
 
@@ -73,6 +76,20 @@ pub(crate) struct Item {
     /// How many there are.
     #[tf(default = 1)]
     count: u16,
+}
+
+/// A sticker.
+#[derive(Model, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Sticker {
+    /// What it says.
+    #[tf(required)]
+    text: String,
+    /// Its colour.
+    #[tf(default = "white")]
+    colour: String,
+    /// Its number, which it has as long as it is on the box.
+    #[tf(computed, keep, not_null)]
+    number: Value<u32>,
 }
 
 /// A lock.
@@ -186,6 +203,7 @@ impl Resource for Boxes {
             contents: Vec::new(),
             lock: None,
             words: None,
+            stickers: None,
             note_wo: None,
             note_wo_version: None,
             remarks: None,
@@ -259,6 +277,18 @@ impl Box {
         if self.floor.is_unknown() {
             self.floor = Value::Known(1);
         }
+        let stickers = self.stickers.take().map(|stickers| {
+            let used = stickers.iter().filter_map(|one| one.number.as_ref().copied()).max();
+            let mut numbers = used.unwrap_or(0) + 1..;
+            let number = |mut one: Sticker| {
+                if one.number.is_unknown() {
+                    one.number = numbers.next().into();
+                }
+                one
+            };
+            stickers.into_iter().map(number).collect()
+        });
+        self.stickers = stickers;
         if let Some(lock) = &mut self.lock {
             lock.serial = format!("{}-{}", self.name, lock.kind).into();
         }

@@ -3,9 +3,9 @@
 use crate::attribute::invalid;
 use crate::diag::{Diag, Diags};
 use crate::dynamic::Dyn;
-use crate::engine::{Shape, plan, with_write_only};
+use crate::engine::{Shape, plan, same, with_write_only};
 use crate::path::Path;
-use crate::schema::{Kind, Nesting, Schema};
+use crate::schema::{Attribute, Kind, Nesting, Schema};
 
 /// All faults of a configuration: of single attributes, and if there are none and everything is
 /// known, those that the author finds between them, with the defaults filled in.
@@ -45,6 +45,9 @@ pub(crate) fn find_faults(schema: &Schema, config: &Dyn, path: &Path, diags: &mu
         match &attribute.kind {
             Kind::Plain(_) => attribute.find_faults(value, &path, diags),
             Kind::Nested(nesting, nested) => {
+                if *nesting == Nesting::Set {
+                    find_twins(attribute, nested, value, &path, diags);
+                }
                 for (path, item) in elements(*nesting, value, &path) {
                     match item {
                         Dyn::Map(_) => find_faults(nested, item, &path, diags),
@@ -55,6 +58,24 @@ pub(crate) fn find_faults(schema: &Schema, config: &Dyn, path: &Path, diags: &mu
                 attribute.validate(value, &path, diags);
             }
         }
+    }
+}
+
+/// Two elements of a set that differ only in what one of them leaves to a default would become
+/// one, and Terraform would miss the other.
+fn find_twins(attribute: &Attribute, schema: &Schema, value: &Dyn, path: &Path, diags: &mut Diags) {
+    let kind = Kind::Nested(Nesting::Single, schema.clone()).as_type();
+    let filled: Vec<_> =
+        value.items().iter().map(|item| plan(schema, item, &Dyn::Null).value).collect();
+    let has_twin = filled.iter().enumerate().any(|(place, item)| {
+        item.is_wholly_known() && filled[..place].iter().any(|other| same(&kind, other, item))
+    });
+    if has_twin {
+        let fault = invalid(
+            path,
+            "Two of its elements are the same once their defaults are filled in; remove one.",
+        );
+        diags.extend(fault.into_iter().map(|diag| attribute.redact(diag)));
     }
 }
 
@@ -81,6 +102,8 @@ fn elements<'a>(nesting: Nesting, value: &'a Dyn, path: &Path) -> Vec<(Path, &'a
         (Nesting::List, Dyn::List(items)) => {
             items.iter().enumerate().map(|(index, item)| (path.index(index), item)).collect()
         }
+        // They have no place of their own: what is said of one is said of the set.
+        (Nesting::Set, Dyn::List(items)) => items.iter().map(|item| (path.clone(), item)).collect(),
         (Nesting::Map, Dyn::Map(items)) => {
             items.iter().map(|(key, item)| (path.key(key), item)).collect()
         }

@@ -9,6 +9,7 @@ use crate::dynamic::Dyn;
 use crate::engine::plan::{means_the_same, with_write_only};
 use crate::engine::same;
 use crate::path::Path;
+use crate::promises::Promises;
 use crate::schema::{Attribute, Kind, Nesting, Schema, Type};
 
 /// The state after an operation that succeeded.
@@ -106,8 +107,37 @@ impl Filler {
                 });
                 Dyn::Map(items.collect())
             }
+            (Nesting::Set, Dyn::List(ours), Dyn::List(theirs)) => {
+                self.set(schema, ours, theirs, path)
+            }
             _ => self.leaf(planned, model, path),
         }
+    }
+
+    /// Every planned element must have become one of the new ones. Which one, only its value says.
+    fn set(&mut self, schema: &Schema, ours: &[Dyn], theirs: &[Dyn], path: &Path) -> Dyn {
+        let mut left: Vec<_> = theirs.iter().collect();
+        let mut items = Vec::with_capacity(theirs.len());
+        // What is known best first: it fits the fewest.
+        let mut ours: Vec<_> = ours.iter().collect();
+        ours.sort_by_key(|planned| planned.unknown_parts());
+        for planned in &ours {
+            let found = left.iter().enumerate().find_map(|(place, model)| {
+                let mut attempt = Self { diags: Diags::none(), sensitive: self.sensitive };
+                let item = attempt.nested(Nesting::Single, schema, planned, model, path);
+                attempt.diags.is_empty().then_some((place, item))
+            });
+            if let Some((place, item)) = found {
+                left.swap_remove(place);
+                items.push(item);
+            }
+        }
+        if items.len() < ours.len() || !left.is_empty() {
+            let ours = ours.into_iter().cloned().collect();
+            self.changed(&Dyn::List(ours), &Dyn::List(theirs.to_vec()), path);
+            items.extend(left.into_iter().cloned());
+        }
+        Dyn::List(items)
     }
 
     /// A value without schema of its own; its parts may be unknown.
@@ -140,7 +170,7 @@ impl Filler {
             }
             // Which element of a set an unknown one became, nobody can say.
             (Type::Set(_), Dyn::List(_), Dyn::List(_)) if !planned.is_wholly_known() => {
-                self.leaf(&Dyn::Unknown { not_null: true }, model, path)
+                self.leaf(&Dyn::Unknown(Promises::NOT_NULL), model, path)
             }
             _ => self.leaf(planned, model, path),
         }
@@ -151,10 +181,11 @@ impl Filler {
             _ if !model.is_wholly_known() => {
                 self.fault(path, "The provider has not said what it is.");
             }
-            Dyn::Unknown { not_null: true } if model.is_null() => {
-                self.fault(path, "The plan promised that it will have a value, but it has none.");
+            Dyn::Unknown(promises) => {
+                if let Some(reason) = promises.broken_by(model) {
+                    self.broken(path, &reason);
+                }
             }
-            Dyn::Unknown { .. } => {}
             _ if planned == model => {}
             _ => self.changed(planned, model, path),
         }
@@ -173,6 +204,17 @@ impl Filler {
                 &format!("Planned was {}, but it became {}.", show(planned), show(model)),
             );
         }
+    }
+
+    fn broken(&mut self, path: &Path, reason: &str) {
+        let reason = if self.sensitive {
+            "The plan promised something of it that is not so. The value is sensitive, so it is \
+             not shown."
+                .to_owned()
+        } else {
+            format!("The plan promised that {reason}.")
+        };
+        self.fault(path, &reason);
     }
 
     fn fault(&mut self, path: &Path, reason: &str) {
@@ -195,6 +237,6 @@ fn show(value: &Dyn) -> String {
         Dyn::Map(items) => {
             format!("an object with {}", items.keys().cloned().collect::<Vec<_>>().join(", "))
         }
-        Dyn::Null | Dyn::Unknown { .. } => value.kind_name().to_owned(),
+        Dyn::Null | Dyn::Unknown(_) => value.kind_name().to_owned(),
     }
 }

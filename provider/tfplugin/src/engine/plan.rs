@@ -131,7 +131,7 @@ fn planned(attribute: &Attribute, config: &Dyn, prior: &Dyn, computed: Computed)
         _ if written.is_null() && attribute.computed => match computed {
             Computed::Stays if !prior.is_null() => before.clone(),
             Computed::MayChange if attribute.keep && !before.is_null() => before.clone(),
-            Computed::Stays | Computed::MayChange => Dyn::Unknown { not_null: attribute.not_null },
+            Computed::Stays | Computed::MayChange => Dyn::Unknown(attribute.promises()),
         },
         Kind::Plain(kind) => {
             if same(kind, written, before) || means_the_same(attribute, written, before) {
@@ -141,8 +141,58 @@ fn planned(attribute: &Attribute, config: &Dyn, prior: &Dyn, computed: Computed)
             }
         }
         Kind::Nested(nesting, nested) => {
-            each(*nesting, written, before, |item, before| object(nested, item, before, computed))
+            let before = counterparts(*nesting, nested, written, before);
+            each(*nesting, written, &before, |item, before| object(nested, item, before, computed))
         }
+    }
+}
+
+/// The prior value of a nested attribute, put in the order of what is written now: elements of a
+/// set belong together when they are the same in everything that is written in both.
+fn counterparts(nesting: Nesting, schema: &Schema, written: &Dyn, before: &Dyn) -> Dyn {
+    let (Nesting::Set, Dyn::List(items), Dyn::List(prior)) = (nesting, written, before) else {
+        return before.clone();
+    };
+    let mut left: Vec<_> = prior.iter().collect();
+    let counterpart = |item| {
+        let place = left.iter().position(|before| agrees(schema, item, before))?;
+        Some(left.remove(place).clone())
+    };
+    Dyn::List(items.iter().map(counterpart).map(Option::unwrap_or_default).collect())
+}
+
+/// Could this configuration, at any depth, have led to this prior value?
+fn agrees(schema: &Schema, config: &Dyn, prior: &Dyn) -> bool {
+    if !matches!((config, prior), (Dyn::Map(_), Dyn::Map(_))) {
+        return config == prior;
+    }
+    schema.attributes.iter().all(|attribute| {
+        let (config, prior) = (config.attribute(attribute.name), prior.attribute(attribute.name));
+        let default = attribute.default.filter(|_| config.is_null()).map(|default| default());
+        let written = default.as_ref().unwrap_or(config);
+        match &attribute.kind {
+            _ if written.is_null() && attribute.computed => true,
+            Kind::Plain(kind) => {
+                same(kind, written, prior) || means_the_same(attribute, written, prior)
+            }
+            Kind::Nested(Nesting::Single, nested) => agrees(nested, written, prior),
+            Kind::Nested(nesting, nested) => {
+                let prior = counterparts(*nesting, nested, written, prior);
+                let mut all = true;
+                each(*nesting, written, &prior, |item, before| {
+                    all &= agrees(nested, item, before);
+                    Dyn::Null
+                });
+                all && count(written) == count(&prior)
+            }
+        }
+    })
+}
+
+fn count(value: &Dyn) -> usize {
+    match value {
+        Dyn::Map(items) => items.len(),
+        other => other.items().len(),
     }
 }
 
@@ -162,7 +212,7 @@ pub(super) fn each(
 ) -> Dyn {
     match (nesting, value) {
         (Nesting::Single, _) => map(value, other),
-        (Nesting::List, Dyn::List(items)) => {
+        (Nesting::List | Nesting::Set, Dyn::List(items)) => {
             let items = items.iter().enumerate();
             let map = |(index, item)| map(item, other.items().get(index).unwrap_or(&Dyn::Null));
             Dyn::List(items.map(map).collect())

@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use crate::attribute::invalid;
 use crate::diag::{Diags, Result};
 use crate::dynamic::Dyn;
-use crate::msgpack::{IS_NULL, REFINED};
+use crate::msgpack::{REFINED, promises};
 use crate::number::Number;
 use crate::path::Path;
+use crate::promises::Promises;
 use crate::schema::Type;
 
 /// How deep a value that is skipped may be.
-const MAX_DEPTH: u32 = 64;
+pub(super) const MAX_DEPTH: u32 = 64;
 
 /// Reads a value of a type, and nothing after it.
 pub(crate) fn decode(bytes: &[u8], kind: &Type) -> Result<Dyn> {
-    let mut reader = Reader { rest: bytes };
+    let mut reader = Reader::new(bytes);
     let value = reader.value(kind, &Path::root())?;
     if reader.rest.is_empty() { Ok(value) } else { Err(fault(&Path::root(), "bytes follow it")) }
 }
@@ -24,12 +25,12 @@ fn fault(path: &Path, reason: &str) -> Diags {
     invalid(path, format!("Terraform sent a value that cannot be read: {reason}."))
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 /// The head of one encoded value.
-enum Head {
+pub(super) enum Head {
     Nil,
     Bool(bool),
     Number(Number),
@@ -44,13 +45,21 @@ enum Head {
 }
 
 impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
     fn value(&mut self, kind: &Type, path: &Path) -> Result<Dyn> {
         let head = self.head().ok_or_else(|| fault(path, "it is cut short"))?;
         match (head, kind) {
             (Head::Nil, _) => Ok(Dyn::Null),
             (Head::Extension(code, length), _) => {
                 let body = self.take(length).ok_or_else(|| fault(path, "it is cut short"))?;
-                Ok(Dyn::Unknown { not_null: code == REFINED && promises_not_null(body) })
+                Ok(Dyn::Unknown(if code == REFINED {
+                    promises::read(body)
+                } else {
+                    Promises::NONE
+                }))
             }
             (Head::Bool(value), Type::Bool) => Ok(Dyn::Bool(value)),
             (Head::Number(number), Type::Number) => Ok(Dyn::Number(number)),
@@ -106,7 +115,7 @@ impl<'a> Reader<'a> {
         String::from_utf8(bytes.to_vec()).map_err(|_| fault(path, "it is no UTF-8"))
     }
 
-    fn head(&mut self) -> Option<Head> {
+    pub(super) fn head(&mut self) -> Option<Head> {
         let first = self.byte()?;
         Some(match first {
             0x00..=0x7f => Head::Number(i64::from(first).into()),
@@ -151,7 +160,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Steps over a value of any type.
-    fn skip(&mut self, depth: u32) -> Option<()> {
+    pub(super) fn skip(&mut self, depth: u32) -> Option<()> {
         let deeper = depth.checked_sub(1)?;
         let (length, per_element) = match self.head()? {
             Head::Nil | Head::Bool(_) | Head::Number(_) => (0, 0),
@@ -180,7 +189,7 @@ impl<'a> Reader<'a> {
         Some(*first)
     }
 
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         Some(taken)
@@ -189,20 +198,4 @@ impl<'a> Reader<'a> {
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
-}
-
-/// Looks for "is null: false" among the promises; the others are of no use to us.
-fn promises_not_null(body: &[u8]) -> bool {
-    let mut reader = Reader { rest: body };
-    let Some(Head::Map(length)) = reader.head() else { return false };
-    for _ in 0..length {
-        match reader.head() {
-            Some(Head::Number(key)) if key.as_i64() == Some(IS_NULL) => {
-                return matches!(reader.head(), Some(Head::Bool(false)));
-            }
-            Some(Head::Number(_)) if reader.skip(MAX_DEPTH).is_some() => {}
-            _ => return false,
-        }
-    }
-    false
 }

@@ -1,8 +1,9 @@
 //! Writing.
 
 use crate::dynamic::Dyn;
-use crate::msgpack::{IS_NULL, REFINED, UNKNOWN};
+use crate::msgpack::{REFINED, UNKNOWN, promises};
 use crate::number::{FormRef, Number};
+use crate::promises::Promises;
 use crate::schema::Type;
 
 /// Writes a value of a type. What does not fit the type is written as null, so that Terraform
@@ -15,14 +16,10 @@ pub(crate) fn encode(value: &Dyn, kind: &Type) -> Vec<u8> {
 
 fn write(out: &mut Vec<u8>, value: &Dyn, kind: &Type) {
     match (value, kind) {
-        (Dyn::Unknown { not_null: false }, _) => {
+        (Dyn::Unknown(promises), _) if *promises == Promises::NONE => {
             out.extend([0xd4, UNKNOWN.cast_unsigned(), 0x00]);
         }
-        (Dyn::Unknown { not_null: true }, _) => {
-            let body = [0x81, IS_NULL.to_le_bytes()[0], 0xc2];
-            out.extend([0xc7, 3, REFINED.cast_unsigned()]);
-            out.extend(body);
-        }
+        (Dyn::Unknown(promises), _) => write_extension(out, REFINED, &promises::write(promises)),
         (Dyn::Bool(value), Type::Bool) => out.push(if *value { 0xc3 } else { 0xc2 }),
         (Dyn::Number(number), Type::Number) => write_number(out, number),
         (Dyn::String(text), Type::String) => write_text(out, text),
@@ -50,8 +47,19 @@ fn write(out: &mut Vec<u8>, value: &Dyn, kind: &Type) {
     }
 }
 
+fn write_extension(out: &mut Vec<u8>, code: i8, body: &[u8]) {
+    if let Ok(length) = u8::try_from(body.len()) {
+        out.extend([0xc7, length]);
+    } else {
+        out.push(0xc8);
+        out.extend(u16::try_from(body.len()).unwrap_or(u16::MAX).to_be_bytes());
+    }
+    out.push(code.cast_unsigned());
+    out.extend(body);
+}
+
 /// A length of a collection: within the first byte, in 16 bits, in 32 bits.
-fn write_length(out: &mut Vec<u8>, length: usize, [short, medium, long]: [u8; 3]) {
+pub(super) fn write_length(out: &mut Vec<u8>, length: usize, [short, medium, long]: [u8; 3]) {
     if let (Ok(small), true) = (u8::try_from(length), length < 16) {
         out.push(short | small);
     } else if let Ok(length) = u16::try_from(length) {
@@ -63,7 +71,7 @@ fn write_length(out: &mut Vec<u8>, length: usize, [short, medium, long]: [u8; 3]
     }
 }
 
-fn write_text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
     match (u8::try_from(text.len()), u16::try_from(text.len())) {
         (Ok(length), _) if length < 32 => out.push(0xa0 | length),
         (Ok(length), _) => out.extend([0xd9, length]),
@@ -80,7 +88,7 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Terraform takes integers of 64 bits, floats that are exact, and decimal text for the rest.
-fn write_number(out: &mut Vec<u8>, number: &Number) {
+pub(super) fn write_number(out: &mut Vec<u8>, number: &Number) {
     if let Some(whole) = number.as_i64() {
         write_integer(out, whole);
         return;
@@ -98,7 +106,7 @@ fn write_number(out: &mut Vec<u8>, number: &Number) {
     }
 }
 
-fn write_integer(out: &mut Vec<u8>, value: i64) {
+pub(super) fn write_integer(out: &mut Vec<u8>, value: i64) {
     if let Ok(small) = u8::try_from(value) {
         if small < 0x80 {
             out.push(small);

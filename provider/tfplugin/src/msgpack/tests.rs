@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::{decode, encode};
 use crate::dynamic::Dyn;
 use crate::number::Number;
+use crate::promises::{Bound, More, Promises};
 use crate::schema::Type;
 
 fn object(attributes: &[(&str, Type)]) -> Type {
@@ -21,8 +22,8 @@ fn captured_bytes_are_read_and_written_again() {
     let number = |text: &str| Dyn::Number(Number::parse(text).unwrap());
     let golden = [
         ("c0", Type::String, Dyn::Null),
-        ("d4 00 00", Type::String, Dyn::Unknown { not_null: false }),
-        ("c7 03 0c 81 01 c2", Type::String, Dyn::Unknown { not_null: true }),
+        ("d4 00 00", Type::String, Dyn::Unknown(Promises::NONE)),
+        ("c7 03 0c 81 01 c2", Type::String, Dyn::Unknown(Promises::NOT_NULL)),
         ("a5 64 65 6d 6f 31", Type::String, Dyn::from("demo1")),
         ("c3", Type::Bool, Dyn::Bool(true)),
         ("02", Type::Number, number("2")),
@@ -57,8 +58,18 @@ fn other_spellings_of_the_same_value_are_read() {
     }
     // A prefix and a length beside "not null"; an extension nobody knows.
     let prefixed = "c7 0c 0c 82 01 c2 02 a7 68 74 74 70 73 3a 2f";
-    assert_eq!(read(prefixed, &Type::String), Dyn::Unknown { not_null: true });
-    assert_eq!(read("d5 63 00 00", &Type::String), Dyn::Unknown { not_null: false });
+    assert_eq!(read(prefixed, &Type::String), Dyn::Unknown(Promises::NOT_NULL.prefix("https:/")));
+    // Limits of a number and of a length; a promise of a kind that is not known yet.
+    let limited = "c7 11 0c 85 01 c2 03 92 01 c3 04 92 a1 39 c2 05 02 09 a1 78";
+    let promises = Promises::NOT_NULL.at_least(1_i64).elements_at_least(2).with(|more| {
+        more.most = Some(Bound { number: 9_i64.into(), inclusive: false });
+    });
+    assert_eq!(read(limited, &Type::Number), Dyn::Unknown(promises));
+    // What cannot be read is no promise.
+    for broken in ["c7 02 0c 81 01", "c7 01 0c c0", "c7 03 0c 81 02 c2", "c7 03 0c 81 a1 78"] {
+        assert_eq!(read(broken, &Type::String), Dyn::Unknown(Promises::NONE), "{broken}");
+    }
+    assert_eq!(read("d5 63 00 00", &Type::String), Dyn::Unknown(Promises::NONE));
     // An attribute that the schema does not have is skipped, one that is missing is null.
     let kind = object(&[("a", Type::Number), ("b", Type::Bool)]);
     assert_eq!(
@@ -89,6 +100,36 @@ fn hostile_bytes_are_errors() {
     assert!(decode(&bytes("c0 c0"), &list).is_err());
 }
 
+fn promises() -> impl Strategy<Value = Promises> {
+    let number = prop_oneof![
+        any::<i64>().prop_map(Number::from),
+        "-?[1-9][0-9]{20,40}".prop_map(|text| Number::parse(&text).unwrap()),
+    ];
+    let bound = prop::option::of(
+        (number, any::<bool>()).prop_map(|(number, inclusive)| Bound { number, inclusive }),
+    );
+    let count = || prop::option::of(0..=u64::from(u32::MAX));
+    (any::<bool>(), prop::option::of(".{0,60}"), bound.clone(), bound, count(), count()).prop_map(
+        |(not_null, prefix, least, most, shortest, longest)| {
+            let promises = if not_null { Promises::NOT_NULL } else { Promises::NONE };
+            if (&prefix, &least, &most, shortest, longest) == (&None, &None, &None, None, None) {
+                return promises;
+            }
+            promises.with(|more| *more = More { prefix, least, most, shortest, longest })
+        },
+    )
+}
+
+/// A beginning is cut to what Terraform takes, within no letter.
+#[test]
+fn a_long_prefix_is_shortened() {
+    let long = "ä".repeat(200);
+    let sent = encode(&Dyn::Unknown(Promises::NOT_NULL.prefix(format!("x{long}"))), &Type::String);
+    let read = decode(&sent, &Type::String).unwrap();
+    let kept = format!("x{}", "ä".repeat(127));
+    assert_eq!(read, Dyn::Unknown(Promises::NOT_NULL.prefix(kept)));
+}
+
 /// Any type, and any value of it.
 fn typed() -> impl Strategy<Value = (Type, Dyn)> {
     let leaf = prop_oneof![
@@ -100,7 +141,7 @@ fn typed() -> impl Strategy<Value = (Type, Dyn)> {
         "-?[1-9][0-9]{0,40}(\\.[0-9]{0,20}[1-9])?"
             .prop_map(|text| (Type::Number, Dyn::Number(Number::parse(&text).unwrap()))),
         Just((Type::String, Dyn::Null)),
-        any::<bool>().prop_map(|not_null| (Type::Bool, Dyn::Unknown { not_null })),
+        promises().prop_map(|promises| (Type::Bool, Dyn::Unknown(promises))),
     ];
     leaf.prop_recursive(4, 64, 6, |inner| {
         prop_oneof![

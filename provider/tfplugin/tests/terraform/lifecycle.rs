@@ -62,6 +62,44 @@ fn a_box_is_made_kept_changed_replaced_and_destroyed() {
     assert_eq!(world.state(), json!(null));
 }
 
+/// Defaults and computed values in a set belong to the element that they were made for.
+#[test]
+fn stickers_keep_their_numbers() {
+    let Some(world) = World::new() else { return };
+    let stickers = |world: &World| {
+        let state = world.state();
+        let stickers = state["stickers"].as_array().unwrap().iter();
+        let mut stickers: Vec<_> = stickers
+            .map(|one| format!("{} {} {}", one["number"], one["text"], one["colour"]))
+            .collect();
+        stickers.sort();
+        stickers
+    };
+    world.write_box(
+        "name = \"a\"\nstickers = [{ text = \"fragile\" }, { text = \"up\", colour = \"red\" }]",
+    );
+    world.apply();
+    assert_eq!(stickers(&world), [r#"1 "fragile" "white""#, r#"2 "up" "red""#]);
+    assert_eq!(world.planned_actions(), "");
+
+    // The same in another order, and what is written is the default.
+    world.write_box(
+        "name = \"a\"\nstickers = [{ text = \"up\", colour = \"red\" }, { text = \"fragile\", colour = \"white\" }]",
+    );
+    assert_eq!(world.planned_actions(), "");
+
+    world.write_box(
+        "name = \"a\"\nstickers = [{ text = \"new\" }, { text = \"up\", colour = \"red\" }]",
+    );
+    let plan = world.plan();
+    let after = &plan["resource_changes"][0]["change"]["after"]["stickers"];
+    let kept = after.as_array().unwrap().iter().find(|one| one["text"] == "up").unwrap();
+    assert_eq!(kept["number"], 2);
+    world.apply();
+    assert_eq!(stickers(&world), [r#"2 "up" "red""#, r#"3 "new" "white""#]);
+    assert_eq!(world.planned_actions(), "");
+}
+
 #[test]
 fn what_somebody_changed_or_took_away_shows_in_the_plan() {
     let Some(world) = World::new() else { return };

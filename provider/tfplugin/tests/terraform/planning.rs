@@ -71,6 +71,37 @@ fn what_the_user_wrote_may_be_unknown_until_apply() {
 }
 
 #[test]
+fn promises_answer_questions_before_apply() {
+    let Some(world) = World::new() else { return };
+    world.write(
+        r#"
+        resource "shelf_box" "it" { name = "a" }
+        output "is_receipt" {
+          value     = startswith(shelf_box.it.receipt, "receipt ")
+          sensitive = true
+        }
+        output "is_bill" {
+          value     = startswith(shelf_box.it.receipt, "bill")
+          sensitive = true
+        }
+        "#,
+    );
+    let plan = world.plan();
+    let outputs = &plan["planned_values"]["outputs"];
+    assert_eq!(outputs["is_receipt"]["value"], true);
+    assert_eq!(outputs["is_bill"]["value"], false);
+    // A text of the user's that begins with something known comes with that promise.
+    world.write(
+        r#"
+        resource "terraform_data" "later" { input = "x" }
+        resource "shelf_box" "it" { name = "box-${terraform_data.later.id}" }
+        "#,
+    );
+    world.apply();
+    assert_eq!(world.planned_actions(), "");
+}
+
+#[test]
 fn a_plan_hook_sets_replaces_and_warns() {
     let Some(world) = World::new() else { return };
     world.write_box("name = \"a\"\nweight = 200\ncontents = [{ what = \"x\" }]");
