@@ -11,7 +11,14 @@ use crate::{
 fn every_example_validates_and_plans() {
     let Some(world) = world(Needs::Terraform) else { return };
     world.workspace("admin", &hcl::pool()).apply();
-    let cases = [("minimal", "3 to add"), ("module", "2 to add")];
+    // Two need more than a datacentre: `import` a cluster (life.rs), `remote-state` a database (remote_state.rs).
+    let cases = [
+        ("minimal", "3 to add"),
+        ("module", "2 to add"),
+        ("course", "60 to add"),
+        ("tenants", "6 to add"),
+        ("plain-image", "2 to add"),
+    ];
     for (example, planned) in cases {
         copy(&world, example);
         let workspace = world.workspace(&format!("{example}/examples/{example}"), "");

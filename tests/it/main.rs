@@ -16,4 +16,5 @@ mod life;
 mod modules;
 mod packages;
 mod packer;
+mod remote_state;
 mod standins;
