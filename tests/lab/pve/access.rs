@@ -42,10 +42,47 @@ impl Principal {
 /// A user.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct User {
-    pub(crate) comment: Option<String>,
+    /// Names, addresses, the comment.
+    pub(crate) details: BTreeMap<String, String>,
     pub(crate) disabled: bool,
+    /// Seconds since 1970; 0 means never.
     pub(crate) expire: u64,
+    pub(crate) password: Option<String>,
     pub(crate) tokens: BTreeMap<String, Token>,
+}
+
+impl User {
+    /// Whether it may log in.
+    pub(crate) fn is_active(&self, now: u64) -> bool {
+        !self.disabled && !has_expired(self.expire, now)
+    }
+}
+
+fn has_expired(expire: u64, now: u64) -> bool {
+    expire != 0 && expire <= now
+}
+
+/// Users who share rights.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Group {
+    pub(crate) comment: Option<String>,
+    pub(crate) members: BTreeSet<String>,
+}
+
+/// What somebody got who logged in with a password.
+#[derive(Debug, Clone)]
+pub(crate) struct Ticket {
+    pub(crate) user: String,
+    /// Must come with everything but GET.
+    pub(crate) csrf: String,
+    pub(crate) issued: u64,
+}
+
+impl Ticket {
+    /// Tickets hold for two hours.
+    pub(crate) fn holds(&self, now: u64) -> bool {
+        now < self.issued + 7200
+    }
 }
 
 /// An API token.
@@ -61,7 +98,7 @@ pub(crate) struct Token {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Grant {
     pub(crate) path: String,
-    /// A user or a token.
+    /// A user, a token, or a group with an `@` before it.
     pub(crate) to: String,
     pub(crate) role: String,
 }
@@ -70,6 +107,8 @@ pub(crate) struct Grant {
 #[derive(Debug, Default)]
 pub(crate) struct Access {
     pub(crate) users: BTreeMap<String, User>,
+    pub(crate) groups: BTreeMap<String, Group>,
+    pub(crate) tickets: BTreeMap<String, Ticket>,
     pub(crate) roles: BTreeMap<String, BTreeSet<String>>,
     /// Each grant, and whether it propagates.
     pub(crate) grants: BTreeMap<Grant, bool>,
@@ -80,35 +119,35 @@ pub(crate) struct Access {
 pub(crate) type Privileges = BTreeMap<String, bool>;
 
 impl Access {
-    /// Checks an `Authorization` header. Every failure looks the same, as it does since 8.4.17 and 9.1.5.
-    pub(crate) fn authenticate(
+    /// Checks a token. Every failure looks the same, as it does since 8.4.17 and 9.1.5.
+    pub(crate) fn by_token(&self, value: &str, now: u64) -> Option<Principal> {
+        let value = value.split(';').next().unwrap_or_default();
+        let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
+        let (id, secret) = value.split_once('=')?;
+        let who = Principal::parse(id);
+        let user = self.users.get(&who.user)?;
+        let token = user.tokens.get(who.token.as_ref()?)?;
+        let holds = token.secret == secret && !has_expired(token.expire, now);
+        (holds && user.is_active(now)).then_some(who)
+    }
+
+    /// Checks a ticket, and the token against forged requests that everything but GET must carry.
+    pub(crate) fn by_ticket(
         &self,
-        header: Option<&str>,
+        ticket: &str,
+        csrf: Option<&str>,
+        is_get: bool,
         now: u64,
     ) -> Result<Principal, Refusal> {
         let failed = || Refusal::unauthenticated("Authentication failed!");
-        let header = header.ok_or_else(|| Refusal::unauthenticated("No ticket"))?;
-        let value = header
-            .strip_prefix("PVEAPIToken")
-            .ok_or_else(|| Refusal::unauthenticated("No ticket"))?;
-        let value = value
-            .strip_prefix(['=', ' '])
-            .unwrap_or_default()
-            .split(';')
-            .next()
-            .unwrap_or_default();
-        let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
-        let (id, secret) = value.split_once('=').ok_or_else(failed)?;
-        let who = Principal::parse(id);
-        let user = self.users.get(&who.user).ok_or_else(failed)?;
-        let token =
-            who.token.as_ref().and_then(|token| user.tokens.get(token)).ok_or_else(failed)?;
-        let expired = |expire: u64| expire != 0 && expire <= now;
-        if token.secret != secret || user.disabled || expired(user.expire) || expired(token.expire)
-        {
-            return Err(failed());
+        let ticket = percent_encoding::percent_decode_str(ticket).decode_utf8_lossy().into_owned();
+        let ticket =
+            self.tickets.get(&ticket).filter(|ticket| ticket.holds(now)).ok_or_else(failed)?;
+        self.users.get(&ticket.user).filter(|user| user.is_active(now)).ok_or_else(failed)?;
+        if !is_get && csrf != Some(ticket.csrf.as_str()) {
+            return Err(Refusal::unauthenticated("Permission denied - invalid csrf token"));
         }
-        Ok(who)
+        Ok(Principal { user: ticket.user.clone(), token: None })
     }
 
     /// The privileges of a role.
@@ -116,18 +155,23 @@ impl Access {
         self.roles.get(name).cloned().or_else(|| roles::built_in(name, self.version))
     }
 
-    /// The roles that `id` (a user or a token) has on `path`, without pools.
+    /// The roles that `id` (a user or a token) has on `path`, without pools. What is granted to a user itself counts
+    /// before what its groups have.
     fn roles_on(&self, id: &str, path: &str) -> BTreeMap<String, bool> {
         let mut found = BTreeMap::new();
         for prefix in prefixes(path) {
-            let here: BTreeMap<_, _> = self
-                .grants
-                .iter()
-                .filter(|(grant, propagates)| {
-                    grant.to == id && grant.path == prefix && (**propagates || prefix == path)
-                })
-                .map(|(grant, propagates)| (grant.role.clone(), *propagates))
-                .collect();
+            let granted = |to: &dyn Fn(&str) -> bool| -> BTreeMap<String, bool> {
+                let here = self.grants.iter().filter(|(grant, propagates)| {
+                    grant.path == prefix && (**propagates || prefix == path) && to(&grant.to)
+                });
+                here.map(|(grant, propagates)| (grant.role.clone(), *propagates)).collect()
+            };
+            let mut here = granted(&|to| to == id);
+            if here.is_empty() {
+                let is_in =
+                    |group: &str| self.groups.get(group).is_some_and(|it| it.members.contains(id));
+                here = granted(&|to| to.strip_prefix('@').is_some_and(&is_in));
+            }
             if !here.is_empty() {
                 found = here;
             }
@@ -153,7 +197,11 @@ impl Access {
             && let Some(pool) = pool
         {
             // A pool's rights hold for its members and no further: they never propagate.
-            for role in self.roles_on(id, &format!("/pool/{pool}")).into_keys() {
+            let of_pool = self.roles_on(id, &format!("/pool/{pool}"));
+            if of_pool.contains_key("NoAccess") {
+                roles.clear();
+            }
+            for role in of_pool.into_keys() {
                 roles.entry(role).or_insert(false);
             }
         }
@@ -194,6 +242,10 @@ impl State {
             Some(token) if token.separated => {
                 let mut both = self.access.privileges_of(&who.id(), path, pool);
                 both.retain(|privilege, _| of_user.contains_key(privilege));
+                // A token of root@pam has what it was granted; everybody else's propagates only if both do.
+                for (privilege, spreads) in &mut both {
+                    *spreads = *spreads && of_user.get(privilege).is_some_and(|spreads| *spreads);
+                }
                 both
             }
             _ => of_user,
@@ -233,6 +285,21 @@ impl State {
         } else {
             Err(Refusal::forbidden(&format!("{path}, {}", privileges.join("|"))))
         }
+    }
+
+    /// Refuses unless somebody may grant rights on `path`. A path that cannot be is refused for what it is, later.
+    pub(crate) fn require_modify(&self, who: &Principal, path: &str) -> Result<(), Refusal> {
+        let Some(path) = super::grants::normalized(path) else { return Ok(()) };
+        let (area, below) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
+        let owner = match area {
+            _ if below.is_empty() => None,
+            "storage" => Some("Datastore.Allocate"),
+            "vms" => Some("VM.Allocate"),
+            "pool" => Some("Pool.Allocate"),
+            _ => None,
+        };
+        let privileges: Vec<_> = ["Permissions.Modify"].into_iter().chain(owner).collect();
+        self.require_any(who, &path, &privileges)
     }
 
     /// A right on a machine that may come from the pool it is about to join.
@@ -327,23 +394,24 @@ mod tests {
     }
 
     #[test]
+    fn a_group_gives_what_is_not_granted_to_its_member_itself() {
+        let user = Principal::parse("u@pve");
+        let mut state = world(&[("/vms", "@g", "Clone", true), ("/vms/7", "u@pve", "Audit", true)]);
+        assert!(!state.may(&user, "/vms/8", "VM.Clone"));
+        let members = BTreeSet::from(["u@pve".to_owned()]);
+        state.access.groups.insert("g".to_owned(), Group { members, ..Group::default() });
+        assert!(state.may(&user, "/vms/8", "VM.Clone"));
+        assert!(!state.may(&user, "/vms/7", "VM.Clone"));
+    }
+
+    #[test]
     fn every_failure_of_a_token_looks_the_same() {
         let access = world(&[]).access;
-        assert_eq!(
-            access.authenticate(Some("PVEAPIToken=u@pve!t1=s"), 0).unwrap().id(),
-            "u@pve!t1"
-        );
-        for bad in [
-            "PVEAPIToken=u@pve!t1=x",
-            "PVEAPIToken=u@pve!none=s",
-            "PVEAPIToken=x@pve!t1=s",
-            "PVEAPIToken=garbage",
-        ] {
-            assert_eq!(
-                access.authenticate(Some(bad), 0).unwrap_err().message,
-                "Authentication failed!"
-            );
+        let by_token = |value: &str| access.by_token(value, 0).map(|who| who.id());
+        assert_eq!(by_token("u@pve!t1=s").as_deref(), Some("u@pve!t1"));
+        assert_eq!(by_token("u%40pve!t1=s;more").as_deref(), Some("u@pve!t1"));
+        for bad in ["u@pve!t1=x", "u@pve!none=s", "x@pve!t1=s", "garbage"] {
+            assert_eq!(by_token(bad), None, "{bad}");
         }
-        assert_eq!(access.authenticate(None, 0).unwrap_err().message, "No ticket");
     }
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::Version;
 use super::api::{Answer, Call, Refusal};
+use super::config_keys::{is_net, parts};
 use super::disks;
 use super::state::Vm;
 
@@ -20,8 +22,15 @@ fn reach(call: &Call) -> Result<Vm, Refusal> {
     if !running.agent {
         return Err(unconfigured());
     }
-    if running.since.elapsed() < call.world.pace.agent {
+    let is_up = running.since.elapsed() >= call.world.pace.agent && !running.paused;
+    let slow = call.world.faults.agent(vmid);
+    if !is_up || slow == Some(false) {
         return Err(Refusal::failed("QEMU guest agent is not running"));
+    }
+    if slow == Some(true) {
+        let word = if call.world.version == Version::V8_4 { "qmp" } else { "qga" };
+        let text = format!("VM {vmid} {word} command 'guest-ping' failed - got timeout");
+        return Err(Refusal::failed(text));
     }
     Ok(vm.clone())
 }
@@ -75,13 +84,9 @@ pub(crate) fn interfaces(call: &Call) -> Answer {
     let vm = reach(call)?;
     let loopback = [address("127.0.0.1", "ipv4", 8), address("::1", "ipv6", 128)];
     let mut rows = vec![interface("lo", "00:00:00:00:00:00", &loopback)];
-    for (key, net) in vm.config.iter().filter(|(key, _)| key.starts_with("net")) {
+    for (key, net) in vm.config.iter().filter(|(key, _)| is_net(key)) {
         let index = &key[3..];
-        let mac = super::config_keys::NET
-            .parse(key, net)
-            .unwrap_or_default()
-            .remove("macaddr")
-            .unwrap_or_default();
+        let mac = parts(key, net).remove("macaddr").unwrap_or_default();
         let ip = vm
             .config
             .get(&format!("ipconfig{index}"))
@@ -100,4 +105,22 @@ pub(crate) fn interfaces(call: &Call) -> Answer {
 pub(crate) fn refused(call: &Call) -> Answer {
     reach(call)?;
     Err(Refusal::failed("Agent error: Command has been disabled"))
+}
+
+/// `POST .../agent/shutdown`: the guest goes down by itself.
+pub(crate) fn shutdown(call: &Call) -> Answer {
+    reach(call)?;
+    let (node, vmid) = (call.node().to_owned(), call.vmid());
+    let world = std::sync::Arc::clone(&call.world);
+    tokio::spawn(async move {
+        if let Some(guests) = &world.guests
+            && let Err(error) = guests.shutdown(vmid).await
+        {
+            tracing::warn!(%error, vmid, "a guest did not go down");
+        }
+        if let Ok(vm) = world.state().vm_mut(&node, vmid) {
+            vm.running = None;
+        }
+    });
+    Ok(json!({"result": {}}).into())
 }

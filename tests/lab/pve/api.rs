@@ -31,6 +31,15 @@ impl Call {
         self.params.text("node")
     }
 
+    /// Refuses an option that is for the user root@pam alone.
+    pub(crate) fn no_root_option(&self, name: &str) -> Result<(), Refusal> {
+        let is_set = self.params.get(name).is_some_and(|value| !matches!(value, "" | "0"));
+        if is_set && !self.who.is_root() {
+            return Err(Refusal::parameter(name, "Only root may use this option."));
+        }
+        Ok(())
+    }
+
     /// The virtual machine of the URL.
     pub(crate) fn vmid(&self) -> u32 {
         self.params.number("vmid")
@@ -78,6 +87,12 @@ pub(crate) enum Body {
 }
 
 impl Refusal {
+    /// What stands in a task's end when its work is refused like this.
+    pub(crate) fn in_task(&self) -> String {
+        let code = if self.status == 500 { String::new() } else { format!("{} ", self.status) };
+        format!("{code}{}", self.message)
+    }
+
     fn new(status: u16, message: impl Into<String>, body: Body) -> Self {
         Self { status, message: message.into(), errors: BTreeMap::new(), body }
     }
@@ -91,6 +106,16 @@ impl Refusal {
     pub(crate) fn forbidden(detail: &str) -> Self {
         let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
         Self::new(403, format!("Permission check failed{detail}"), Body::Json)
+    }
+
+    /// Somebody changed what the request's digest was made of.
+    pub(crate) fn modified() -> Self {
+        Self::failed("detected modified configuration - file changed by other user? Try again.")
+    }
+
+    /// A user who is not there, wherever it is noticed.
+    pub(crate) fn no_such_user(id: &str) -> Self {
+        Self::failed(format!("no such user ('{id}')"))
     }
 
     /// 400 for one parameter.
@@ -128,15 +153,18 @@ impl Refusal {
         Self::new(501, format!("Method '{method} {path}' not implemented"), Body::Json)
     }
 
-    /// The body's bytes.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    /// The body's bytes; `bare` without the message.
+    pub(crate) fn bytes(&self, bare: bool) -> Vec<u8> {
         match self.body {
             Body::Empty => Vec::new(),
             Body::Text => self.message.clone().into_bytes(),
             Body::Json => {
                 // Messages of dying code end with a newline; the router's own does not.
                 let end = if self.status == 501 { "" } else { "\n" };
-                let mut body = json!({"data": null, "message": format!("{}{end}", self.message)});
+                let mut body = json!({"data": null});
+                if !bare {
+                    body["message"] = format!("{}{end}", self.message).into();
+                }
                 if !self.errors.is_empty() {
                     body["errors"] = json!(self.errors);
                 }

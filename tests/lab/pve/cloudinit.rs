@@ -3,10 +3,13 @@
 //! The instance id is the hash of user data and network configuration, so that a change of name, user, keys or
 //! addresses makes cloud-init run its per-instance modules again at the next start.
 
+use serde_json::json;
 use sha1::{Digest, Sha1};
 
 use super::api::{Answer, Call, Refusal, done};
+use super::config_keys::shown;
 use super::formats::split_list;
+use super::schema::{Needs, config_key};
 use super::state::Vm;
 
 /// A YAML string that means the text whatever is in it: JSON strings are YAML.
@@ -113,6 +116,18 @@ pub(crate) fn dump(call: &Call) -> Answer {
         _ => user,
     };
     Ok(serde_json::Value::from(text).into())
+}
+
+/// `GET .../cloudinit`: what the drive carries. A start writes it anew, so that nothing is told apart from it here.
+pub(crate) fn pending(call: &Call) -> Answer {
+    let state = call.state();
+    let vm = state.vm(call.node(), call.vmid()).map_err(Refusal::failed)?;
+    let is_of_it = |key: &str| {
+        config_key(key).is_some_and(|key| key.needs == Some(Needs::Cloudinit)) || key == "name"
+    };
+    let rows = vm.config.iter().filter(|(key, _)| is_of_it(key));
+    let rows = rows.map(|(key, value)| json!({"key": key, "value": shown(key, value)}));
+    Ok(rows.collect::<serde_json::Value>().into())
 }
 
 /// `PUT .../cloudinit`: nothing to do, since every start writes the drive anew.

@@ -8,18 +8,26 @@ use super::tasks::Task;
 /// Refuses machines that are protected or run; everything else is found out by the task.
 pub(crate) fn destroy(call: &Call) -> Answer {
     let (node, vmid) = (call.node().to_owned(), call.vmid());
-    if call.params.flag("skiplock") && !call.who.is_root() {
-        return Err(Refusal::parameter("skiplock", "Only root may use this option."));
-    }
-    check(&call.state(), &node, vmid).map_err(Refusal::failed)?;
+    call.no_root_option("skiplock")?;
+    let purge = call.params.flag("purge");
+    check(&call.state(), &node, vmid, purge).map_err(Refusal::failed)?;
     let everything = call.params.flag("destroy-unreferenced-disks");
-    call.fork("qmdestroy", vmid, |task| async move { run(&task, &node, vmid, everything).await })
+    call.fork(
+        "qmdestroy",
+        vmid,
+        |task| async move { run(&task, &node, vmid, purge, everything).await },
+    )
 }
 
-fn check(state: &State, node: &str, vmid: u32) -> Result<(), String> {
+fn check(state: &State, node: &str, vmid: u32, purge: bool) -> Result<(), String> {
     let vm = state.vm(node, vmid)?;
     if vm.flag("protection") {
         return Err(format!("can't remove VM {vmid} - protection mode enabled"));
+    }
+    if !purge && state.managed.contains_key(&vmid) {
+        return Err(format!(
+            "unable to remove VM {vmid} - used in HA resources and purge parameter not set."
+        ));
     }
     if vm.running.is_some() {
         return Err(format!("VM {vmid} is running - destroy failed"));
@@ -27,13 +35,22 @@ fn check(state: &State, node: &str, vmid: u32) -> Result<(), String> {
     Ok(())
 }
 
-async fn run(task: &Task, node: &str, vmid: u32, everything: bool) -> Result<(), String> {
+async fn run(
+    task: &Task,
+    node: &str,
+    vmid: u32,
+    purge: bool,
+    everything: bool,
+) -> Result<(), String> {
     let world = &task.world;
     let _lock = world.locks.vm(node, vmid, LOCK_WAIT).await?;
     {
         let mut state = world.state();
-        state.vm(node, vmid)?.check_lock()?;
-        check(&state, node, vmid)?;
+        check(&state, node, vmid, purge)?;
+        let vm = state.vm(node, vmid)?;
+        if vm.lock() != Some("suspended") {
+            vm.check_lock()?;
+        }
         for (_, volume) in state.volumes_of(vmid) {
             let on_top = state.volumes.values().any(|other| other.base.as_deref() == Some(&volume));
             if on_top {
@@ -48,7 +65,10 @@ async fn run(task: &Task, node: &str, vmid: u32, everything: bool) -> Result<(),
     }
     let mut state = world.state();
     for (_, volume) in state.volumes_of(vmid) {
-        state.free(node, &volume);
+        // A disk that cannot be removed stays, and the machine goes all the same.
+        if !state.free(node, &volume) {
+            task.warn(format!("Could not remove disk '{volume}', check manually: volume is busy"));
+        }
     }
     if everything {
         state.volumes.retain(|_, volume| volume.owner != vmid);
@@ -59,6 +79,8 @@ async fn run(task: &Task, node: &str, vmid: u32, everything: bool) -> Result<(),
         pool.vms.remove(&vmid);
     }
     state.vm_sets.remove(&vmid);
+    state.vm_firewalls.remove(&vmid);
+    state.managed.remove(&vmid);
     state.broadcast.remove(&vmid);
     state.vms.remove(&vmid);
     Ok(())

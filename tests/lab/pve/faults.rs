@@ -7,6 +7,8 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::api::Refusal;
+
 /// One disturbance, as the control API takes it.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -21,6 +23,61 @@ pub enum Fault {
         /// Its name.
         node: String,
     },
+    /// A node answers too late: 596 for every request that goes to it, while it does the work.
+    NodeSlow {
+        /// Its name.
+        node: String,
+        /// After how long whoever forwards gives up: 30 on the real thing.
+        #[serde(default = "half_a_minute")]
+        seconds: u64,
+    },
+    /// The cluster has lost its quorum: reads work, writes do not.
+    NoQuorum,
+    /// A node was reset: running tasks end with `unexpected status`.
+    TasksLost {
+        /// `qmclone`, `qmstart` and so on; all if none is named.
+        #[serde(default)]
+        r#type: Option<String>,
+    },
+    /// Somebody else holds a machine's own lock.
+    VmBusy {
+        /// The machine.
+        vmid: u32,
+        /// How long.
+        seconds: u64,
+    },
+    /// Somebody else holds a storage's lock.
+    StorageBusy {
+        /// Its name.
+        storage: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// Disks of a storage cannot be removed: destroying ends with warnings.
+    DisksStuck {
+        /// The storage's name.
+        storage: String,
+    },
+    /// The high-availability manager looks after a machine: start and stop only record a request.
+    HaManaged {
+        /// The machine.
+        vmid: u32,
+    },
+    /// A guest ignores the request to power off.
+    IgnoresShutdown {
+        /// The machine.
+        vmid: u32,
+    },
+    /// The guest agent of a machine does not answer.
+    AgentSilent {
+        /// The machine.
+        vmid: u32,
+        /// Its process is there, but too slow.
+        #[serde(default)]
+        slow: bool,
+    },
+    /// Error texts stand in the reason phrase alone, as on servers before 8.4.
+    NoMessages,
     /// The next clones fail after they have begun.
     CloneFails {
         /// How many.
@@ -52,6 +109,9 @@ pub enum Fault {
         times: u32,
         /// The error text.
         message: String,
+        /// Another status than 500: 596 says that nobody knows what became of the request.
+        #[serde(default = "failed")]
+        status: u16,
     },
     /// The work is done, but the connection is cut before the answer.
     DropReply {
@@ -78,6 +138,14 @@ pub enum Fault {
 
 fn once() -> u32 {
     1
+}
+
+fn failed() -> u16 {
+    500
+}
+
+fn half_a_minute() -> u64 {
+    30
 }
 
 /// The disturbances that are set.
@@ -144,12 +212,47 @@ impl Faults {
         Duration::from_secs(seconds.max().unwrap_or(0))
     }
 
-    pub(crate) fn refuses(&self, request: &str, path: &str) -> Option<String> {
+    pub(crate) fn slow_node(&self, name: &str) -> Option<Duration> {
+        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.iter().find_map(|(fault, _)| match fault {
+            Fault::NodeSlow { node, seconds } if node == name => {
+                Some(Duration::from_secs(*seconds))
+            }
+            _ => None,
+        })
+    }
+
+    pub(crate) fn has_no_quorum(&self) -> bool {
+        self.any(|fault, _| matches!(fault, Fault::NoQuorum))
+    }
+
+    pub(crate) fn has_no_messages(&self) -> bool {
+        self.any(|fault, _| matches!(fault, Fault::NoMessages))
+    }
+
+    pub(crate) fn ignores_shutdown(&self, machine: u32) -> bool {
+        self.any(|fault, _| matches!(fault, Fault::IgnoresShutdown { vmid } if *vmid == machine))
+    }
+
+    /// Whether a machine's agent is silent, and if so whether it is only too slow.
+    pub(crate) fn agent(&self, machine: u32) -> Option<bool> {
+        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.iter().find_map(|(fault, _)| match fault {
+            Fault::AgentSilent { vmid, slow } if *vmid == machine => Some(*slow),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn refuses(&self, request: &str, path: &str) -> Option<Refusal> {
         self.take(|fault| match fault {
-            Fault::Http500 { method, path_regex, times, message }
+            Fault::Http500 { method, path_regex, times, message, status }
                 if fits(method, path_regex, request, path) =>
             {
-                Some((times, message.clone()))
+                let refusal = match *status {
+                    500 => Refusal::failed(message.clone()),
+                    status => Refusal::forwarding(status, message),
+                };
+                Some((times, refusal))
             }
             _ => None,
         })

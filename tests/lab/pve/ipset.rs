@@ -58,10 +58,6 @@ impl Set {
     }
 }
 
-fn modified() -> Refusal {
-    Refusal::failed("detected modified configuration - file changed by other user? Try again.")
-}
-
 /// The sets that the URL means: a machine's if it names one.
 fn sets<'a>(state: &'a mut State, call: &Call) -> &'a mut Sets {
     match call.params.get("vmid") {
@@ -86,21 +82,32 @@ fn comment(call: &Call) -> Option<String> {
 }
 
 fn stored_cidr(call: &Call) -> String {
-    formats::network(call.params.text("cidr")).unwrap_or_default()
+    let given = call.params.text("cidr");
+    formats::network(given).unwrap_or_else(|| given.to_owned())
+}
+
+/// One value for the whole list of sets.
+fn list_digest(sets: &Sets) -> String {
+    let mut text = String::new();
+    for (name, set) in sets {
+        if let Some(comment) = &set.comment {
+            text += &format!("comment:{comment}\n");
+        }
+        text += &format!("name:{name}\n");
+    }
+    hex::encode(Sha1::digest(text))
 }
 
 /// `GET .../ipset`.
 pub(crate) fn list(call: &Call) -> Answer {
     let mut state = call.state();
-    let rows = sets(&mut state, call).iter().map(|(name, set)| {
-        let mut row = json!({"name": name});
-        let mut text = String::new();
+    let sets = sets(&mut state, call);
+    let digest = list_digest(sets);
+    let rows = sets.iter().map(|(name, set)| {
+        let mut row = json!({"name": name, "digest": digest});
         if let Some(comment) = &set.comment {
             row["comment"] = comment.as_str().into();
-            text += &format!("comment:{comment}\n");
         }
-        text += &format!("name:{name}\n");
-        row["digest"] = hex::encode(Sha1::digest(text)).into();
         row
     });
     Ok(rows.collect::<Value>().into())
@@ -112,15 +119,24 @@ pub(crate) fn create(call: &Call) -> Answer {
     let sets = sets(&mut state, call);
     let name = call.params.text("name");
     let comment = comment(call);
+    let refused = |text: String| Err(Refusal::parameter("name", text));
     if let Some(old) = call.params.get("rename") {
-        let missing = || Refusal::parameter("name", format!("IPSet '{old}' does not exist"));
-        let mut set = sets.remove(old).ok_or_else(missing)?;
+        if call.params.get("digest").is_some_and(|digest| digest != list_digest(sets)) {
+            return Err(Refusal::modified());
+        }
+        if !sets.contains_key(old) {
+            return refused(format!("IPSet '{old}' does not exist"));
+        }
+        if name != old && sets.contains_key(name) {
+            return refused(format!("IPSet '{name}' does already exist"));
+        }
+        let mut set = sets.remove(old).unwrap_or_default();
         set.comment = comment.or(set.comment);
         sets.insert(name.to_lowercase(), set);
         return done();
     }
     if sets.contains_key(name) {
-        return Err(Refusal::parameter("name", format!("IPSet '{name}' already exists")));
+        return refused(format!("IPSet '{name}' already exists"));
     }
     sets.insert(name.to_lowercase(), Set { comment, entries: BTreeMap::new() });
     done()
@@ -152,6 +168,14 @@ pub(crate) fn create_entry(call: &Call) -> Answer {
     if set.entries.contains_key(&cidr) {
         return Err(Refusal::parameter("cidr", format!("address '{cidr}' already exists")));
     }
+    if cidr.ends_with("/0") {
+        let text = "a zero prefix is not allowed in ipset entries";
+        return Err(Refusal::parameter("cidr", text));
+    }
+    if formats::network(&cidr).is_none() {
+        let name = cidr.trim_start_matches("dc/").trim_start_matches("guest/");
+        return Err(Refusal::failed(format!("no such alias '{name}'")));
+    }
     set.entries
         .insert(cidr, Entry { comment: comment(call), nomatch: call.params.flag("nomatch") });
     done()
@@ -171,7 +195,7 @@ pub(crate) fn entry(call: &Call) -> Answer {
 
 fn check_digest(call: &Call, set: &Set) -> Result<(), Refusal> {
     match call.params.get("digest") {
-        Some(digest) if digest != set.digest() => Err(modified()),
+        Some(digest) if digest != set.digest() => Err(Refusal::modified()),
         _ => Ok(()),
     }
 }
@@ -231,7 +255,7 @@ mod tests {
         assert_eq!(stored("10.1.2.3/16"), "10.1.0.0/16");
         assert_eq!(stored("10.0.0.1/32"), "10.0.0.1");
         assert_eq!(stored("fe80::1/64"), "fe80::/64");
-        for bad in ["999.1.2.3", "10.0.0.1-10.0.0.5", "10.0.0.0/0", "10.0.0.0/33"] {
+        for bad in ["999.1.2.3", "10.0.0.1-10.0.0.5", "10.0.0.0/33", "10.0.0.0/"] {
             assert_eq!(stored(bad), "refused");
         }
     }

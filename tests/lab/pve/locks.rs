@@ -44,6 +44,16 @@ impl Locks {
         timeout(wait, lock.read_owned()).await.map_err(|_| vm_busy(vmid))
     }
 
+    /// Takes a machine's lock for a while, once it is free.
+    pub(crate) fn hold_vm(&self, node: &str, vmid: u32, time: Duration) {
+        hold(self.get(format!("vm/{node}/{vmid}")), time);
+    }
+
+    /// Takes a storage's lock for a while, once it is free.
+    pub(crate) fn hold_storage(&self, node: &str, storage: &str, shared: bool, time: Duration) {
+        hold(self.get(of_storage(node, storage, shared)), time);
+    }
+
     /// The lock under which volumes are allocated and freed; a shared storage has one for the whole cluster.
     pub(crate) async fn storage(
         &self,
@@ -51,17 +61,31 @@ impl Locks {
         storage: &str,
         shared: bool,
     ) -> Result<OwnedRwLockWriteGuard<()>, String> {
-        let (name, busy) = if shared {
-            (
-                format!("storage/{storage}"),
-                format!("cfs-lock 'storage-{storage}' error: got lock request timeout"),
-            )
+        let busy = if shared {
+            format!("cfs-lock 'storage-{storage}' error: got lock request timeout")
         } else {
             let file = format!("/var/lock/pve-manager/pve-storage-{storage}");
-            (format!("storage/{storage}/{node}"), format!("can't lock file '{file}' - got timeout"))
+            format!("can't lock file '{file}' - got timeout")
         };
-        timeout(STORAGE_WAIT, self.get(name).write_owned()).await.map_err(|_| busy)
+        let lock = self.get(of_storage(node, storage, shared));
+        timeout(STORAGE_WAIT, lock.write_owned()).await.map_err(|_| busy)
     }
+}
+
+fn of_storage(node: &str, storage: &str, shared: bool) -> String {
+    if shared { format!("storage/{storage}") } else { format!("storage/{storage}/{node}") }
+}
+
+fn hold(lock: Arc<RwLock<()>>, time: Duration) {
+    // Taken at once where it is free, so that whoever comes next finds it taken.
+    let at_once = Arc::clone(&lock).try_write_owned().ok();
+    tokio::spawn(async move {
+        let _held = match at_once {
+            Some(held) => held,
+            None => lock.write_owned().await,
+        };
+        tokio::time::sleep(time).await;
+    });
 }
 
 fn vm_busy(vmid: u32) -> String {

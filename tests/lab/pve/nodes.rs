@@ -89,3 +89,8 @@ pub(crate) fn time(_call: &Call) -> Answer {
 pub(crate) fn options(_call: &Call) -> Answer {
     Ok(json!({}).into())
 }
+
+/// What there is none of here.
+pub(crate) fn nothing(_call: &Call) -> Answer {
+    Ok(json!([]).into())
+}

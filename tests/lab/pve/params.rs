@@ -1,4 +1,4 @@
-//! Parameter verification: a small schema language and the exact 400 texts.
+//! Parameter verification, with the server's own texts and in its order.
 //!
 //! Form bodies and query strings give strings, JSON bodies give values; both end as strings, because that is what the
 //! endpoints and the configuration files work with.
@@ -8,133 +8,200 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
+use super::Version;
 use super::api::Refusal;
-use super::formats::{self, PropertyString};
+use super::formats;
+use super::schema::{Endpoint, Kind, Properties, Property, property_string};
 
 /// Parameters as they came in, not yet looked at.
 pub(crate) type Raw = BTreeMap<String, Value>;
 
-/// What a value must be.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    Text,
-    Boolean,
-    Integer(i64, i64),
-    Number,
-    Enum(&'static [&'static str]),
-    /// A named format, with its own complaint.
-    Format(formats::Check),
-    /// A regular expression, of whose failure the server says only that it failed.
-    Pattern(fn(&str) -> bool),
-    /// `model=virtio,bridge=vmbr0` and the like.
-    Properties(&'static PropertyString),
-    Vmid,
+/// Complaints by the path of what they are about, such as `vmid` or `net0.model`.
+type Complaints = BTreeMap<String, String>;
+
+const UNKNOWN: &str =
+    "property is not defined in schema and the schema does not allow additional properties";
+const MISSING: &str = "property is missing and it is not optional";
+
+/// Several complaints about one thing are joined, by a backslash and an n as it happens.
+fn complain(complaints: &mut Complaints, path: &str, text: impl Into<String>) {
+    let text = text.into();
+    let entry = complaints.entry(path.to_owned());
+    entry.and_modify(|earlier| *earlier = format!("{earlier}\\n{text}")).or_insert(text);
 }
 
-/// One declared parameter. A name that ends with `[n]` stands for `net0`, `net1` and so on.
-#[derive(Clone, Copy)]
-pub(crate) struct Param {
-    name: &'static str,
-    pub(crate) kind: Kind,
-    required: bool,
-    shortest: usize,
-    longest: usize,
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A parameter that must be given.
-pub(crate) const fn required(name: &'static str, kind: Kind) -> Param {
-    Param { required: true, ..optional(name, kind) }
+fn as_number(text: &str) -> Option<f64> {
+    let plain = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+    text.bytes().all(plain).then(|| text.parse().ok()).flatten()
 }
 
-/// A parameter that may be given.
-pub(crate) const fn optional(name: &'static str, kind: Kind) -> Param {
-    Param { name, kind, required: false, shortest: 0, longest: usize::MAX }
-}
-
-impl Param {
-    /// Bounds the length of the text.
-    pub(crate) const fn length(self, shortest: usize, longest: usize) -> Self {
-        Self { shortest, longest, ..self }
-    }
-
-    /// Whether this declares the parameter `name`.
-    pub(crate) fn matches(&self, name: &str) -> bool {
-        match self.name.strip_suffix("[n]") {
-            None => self.name == name,
-            Some(stem) => name.strip_prefix(stem).is_some_and(|index| {
-                !index.is_empty()
-                    && index.len() <= 3
-                    && index.bytes().all(|byte| byte.is_ascii_digit())
-            }),
-        }
-    }
-
-    fn check(&self, name: &str, value: &str) -> Result<(), String> {
-        check_kind(self.kind, name, value)?;
-        let length = value.chars().count();
-        if length < self.shortest {
-            return Err(format!("value must be at least {} characters long", self.shortest));
-        }
-        if length > self.longest {
-            return Err(format!("value may only be {} characters long", self.longest));
-        }
-        Ok(())
-    }
-}
-
-fn wrong_type(kind: &str, value: &str) -> String {
-    format!("type check ('{kind}') failed - got '{value}'")
+fn check_type(kind: Kind, value: &str) -> Result<(), String> {
+    let good = match kind {
+        Kind::String | Kind::Array => true,
+        Kind::Boolean => value == "0" || value == "1",
+        Kind::Integer => is_integer(value),
+        Kind::Number => as_number(value).is_some(),
+    };
+    let name = kind.name();
+    if good { Ok(()) } else { Err(format!("type check ('{name}') failed - got '{value}'")) }
 }
 
 /// Checks one value; the text is what stands in the `errors` map.
-pub(crate) fn check_kind(kind: Kind, name: &str, value: &str) -> Result<(), String> {
-    match kind {
-        Kind::Text => Ok(()),
-        Kind::Boolean if value == "0" || value == "1" => Ok(()),
-        Kind::Boolean => Err(wrong_type("boolean", value)),
-        Kind::Number => value.parse::<f64>().map(drop).map_err(|_| wrong_type("number", value)),
-        Kind::Integer(low, high) => {
-            let number: i64 = value.parse().map_err(|_| wrong_type("integer", value))?;
-            if number < low {
-                Err(format!("value must have a minimum value of {low}"))
-            } else if number > high {
-                Err(format!("value must have a maximum value of {high}"))
-            } else {
-                Ok(())
+fn check(property: &Property, path: &str, value: &str, version: Version) -> Result<(), String> {
+    check_type(property.kind, value)?;
+    if let Some(format) = &property.format {
+        let checked = match property_string(format) {
+            Some(keys) => parse(keys, path, value, version)
+                .and_then(|parsed| formats::check_parsed(format, &parsed)),
+            None => formats::check(format, value, version),
+        };
+        // Complaints of formats end with a line break, as everything does that dies.
+        checked.map_err(|complaint| format!("invalid format - {complaint}\n"))?;
+    }
+    if !property.matches(value) {
+        return Err("value does not match the regex pattern".to_owned());
+    }
+    let length = value.chars().count();
+    match (property.max_length, property.min_length) {
+        (Some(most), _) if length > most => {
+            return Err(format!("value may only be {most} characters long"));
+        }
+        (_, Some(least)) if length < least => {
+            return Err(format!("value must be at least {least} characters long"));
+        }
+        _ => {}
+    }
+    if let Some(number) = as_number(value) {
+        match (property.maximum, property.minimum) {
+            (Some(most), _) if number > most => {
+                return Err(format!("value must have a maximum value of {most}"));
             }
+            (_, Some(least)) if number < least => {
+                return Err(format!("value must have a minimum value of {least}"));
+            }
+            _ => {}
         }
-        Kind::Vmid => {
-            value.parse::<i64>().map_err(|_| wrong_type("integer", value))?;
-            formats::vmid(value).map_err(|complaint| format!("invalid format - {complaint}\n"))
-        }
-        Kind::Enum(values) if values.contains(&value) => Ok(()),
-        Kind::Enum(values) => Err(format!(
+    }
+    match &property.values {
+        Some(values) if !values.iter().any(|known| known == value) => Err(format!(
             "value '{value}' does not have a value in the enumeration '{}'",
             values.join(", ")
         )),
-        Kind::Format(check) => {
-            check(value).map_err(|complaint| format!("invalid format - {complaint}\n"))
+        _ => Ok(()),
+    }
+}
+
+/// Checks what is there, and that what must be there is.
+fn check_all(
+    declared: &Properties,
+    given: &BTreeMap<String, String>,
+    path: &str,
+    version: Version,
+) -> Complaints {
+    let mut complaints = Complaints::new();
+    let place =
+        |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    for (name, property) in declared.iter().filter(|(_, property)| property.is_on(version)) {
+        match given.get(name) {
+            None if property.optional || property.alias.is_some() => {}
+            None => complain(&mut complaints, &place(name), MISSING),
+            Some(value) => {
+                if let Err(text) = check(property, &place(name), value, version) {
+                    complain(&mut complaints, &place(name), text);
+                }
+                if let Some(other) =
+                    property.requires.as_ref().filter(|it| !given.contains_key(*it))
+                {
+                    let text =
+                        format!("missing property - '{}' requires this property", place(name));
+                    complain(&mut complaints, &place(other), text);
+                }
+            }
         }
-        Kind::Pattern(matches) if matches(value) => Ok(()),
-        Kind::Pattern(_) => Err("value does not match the regex pattern".to_owned()),
-        Kind::Properties(format) => format
-            .parse(name, value)
-            .map(drop)
-            .map_err(|complaint| format!("invalid format - {complaint}\n")),
+    }
+    complaints
+}
+
+/// Takes a property string apart, checking every value. `path` is the parameter, for the complaint.
+pub(crate) fn parse(
+    keys: &Properties,
+    path: &str,
+    text: &str,
+    version: Version,
+) -> Result<BTreeMap<String, String>, String> {
+    let duplicate = |key: &str| format!("duplicate key in comma-separated list property: {key}");
+    let mut parsed = BTreeMap::new();
+    let mut has_default = false;
+    for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+        let Some((key, value)) = part.split_once('=') else {
+            let (default, _) = keys
+                .iter()
+                .find(|(_, key)| key.is_default)
+                .ok_or("value without key, but schema does not define a default key")?;
+            if has_default || parsed.contains_key(default) {
+                return Err(duplicate(default));
+            }
+            has_default = true;
+            parsed.insert(default.clone(), part.to_owned());
+            continue;
+        };
+        if key.is_empty() || value.is_empty() {
+            return Err("missing key in comma-separated list property".to_owned());
+        }
+        if parsed.contains_key(key) {
+            return Err(duplicate(key));
+        }
+        let mut key = key;
+        let mut property = keys.get(key).filter(|property| property.is_on(version));
+        if let Some(alias) = property.and_then(|property| property.alias.as_deref()) {
+            if let Some(name) = property.and_then(|property| property.key_alias.as_deref()) {
+                if parsed.contains_key(name) {
+                    return Err(format!("key alias '{name}' is already defined"));
+                }
+                parsed.insert(name.to_owned(), key.to_owned());
+            }
+            key = alias;
+            property = keys.get(key);
+        }
+        let property = property
+            .ok_or_else(|| format!("invalid key in comma-separated list property: {key}"))?;
+        let value = if property.kind == Kind::Boolean { flag_word(value) } else { value };
+        parsed.insert(key.to_owned(), value.to_owned());
+    }
+    let complaints = check_all(keys, &parsed, path, version);
+    if complaints.is_empty() {
+        return Ok(parsed);
+    }
+    let lines = complaints.iter().map(|(path, text)| format!("{path}: {text}"));
+    Err(format!("format error\n{}", lines.collect::<Vec<_>>().join("\n")))
+}
+
+/// Inside property strings, and only there, booleans may be words.
+fn flag_word(value: &str) -> &str {
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "on" | "yes" | "true" => "1",
+        "0" | "off" | "no" | "false" => "0",
+        _ => value,
     }
 }
 
 /// Turns a raw value into text, as the server's own normalisation does.
-fn flatten(value: &Value) -> Result<String, String> {
+fn flatten(kind: Kind, value: &Value) -> Result<String, String> {
     match value {
         Value::Null => Ok(String::new()),
         Value::Bool(flag) => Ok(u8::from(*flag).to_string()),
         Value::Number(number) => Ok(number.to_string()),
         Value::String(text) => Ok(text.clone()),
         Value::Array(items) => {
-            Ok(items.iter().map(flatten).collect::<Result<Vec<_>, _>>()?.join(","))
+            let items = items.iter().map(|item| flatten(kind, item));
+            Ok(items.collect::<Result<Vec<_>, _>>()?.join(","))
         }
-        Value::Object(_) => Err("type check ('string') failed - got HASH".to_owned()),
+        Value::Object(_) => Err(format!("type check ('{}') failed - got HASH", kind.name())),
     }
 }
 
@@ -144,30 +211,32 @@ pub(crate) struct Params(BTreeMap<String, String>);
 
 impl Params {
     /// Verifies everything at once, so that the client sees every complaint in one answer.
-    pub(crate) fn verify(raw: &Raw, declared: &[&[Param]]) -> Result<Self, Refusal> {
-        let mut errors = BTreeMap::new();
-        let mut verified = BTreeMap::new();
-        for (name, value) in raw {
-            let Some(param) = declared.iter().copied().flatten().find(|param| param.matches(name))
-            else {
-                let text = "property is not defined in schema and the schema does not allow additional properties";
-                errors.insert(name.clone(), text.to_owned());
+    pub(crate) fn verify(raw: &Raw, to: &Endpoint, version: Version) -> Result<Self, Refusal> {
+        let mut complaints = Complaints::new();
+        let mut given = BTreeMap::new();
+        for (name, value) in raw.iter().filter(|(_, value)| !value.is_null()) {
+            let Some(property) = to.find(name, version) else {
+                complain(&mut complaints, name, UNKNOWN);
                 continue;
             };
-            match flatten(value).and_then(|value| param.check(name, &value).map(|()| value)) {
-                Ok(value) => drop(verified.insert(name.clone(), value)),
-                Err(complaint) => drop(errors.insert(name.clone(), complaint)),
+            match flatten(property.kind, value) {
+                Ok(value) => drop(given.insert(name.clone(), value)),
+                Err(text) => complain(&mut complaints, name, text),
             }
         }
-        for param in declared.iter().copied().flatten().filter(|param| param.required) {
-            if !raw.contains_key(param.name) {
-                errors.insert(
-                    param.name.to_owned(),
-                    "property is missing and it is not optional".to_owned(),
-                );
+        let (own, config): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            given.into_iter().partition(|(name, _)| to.params.contains_key(name));
+        for (name, value) in &config {
+            let key = to.find(name, version);
+            if let Some(Err(text)) = key.map(|key| check(key, name, value, version)) {
+                complain(&mut complaints, name, text);
             }
         }
-        if errors.is_empty() { Ok(Self(verified)) } else { Err(Refusal::parameters(errors)) }
+        for (path, text) in check_all(&to.params, &own, "", version) {
+            complaints.entry(path).or_insert(text);
+        }
+        let given = own.into_iter().chain(config).collect();
+        if complaints.is_empty() { Ok(Self(given)) } else { Err(Refusal::parameters(complaints)) }
     }
 
     /// A parameter that may be absent.
@@ -198,5 +267,112 @@ impl Params {
     /// All of them, for endpoints that write what they get.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pve::schema::ENDPOINTS;
+
+    fn refused(method: &str, path: &str, raw: &[(&str, &str)]) -> String {
+        let endpoint = ENDPOINTS.iter().find(|it| it.method == method && it.path == path).unwrap();
+        let raw = raw.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        match Params::verify(&raw, endpoint, Version::V9_1) {
+            Ok(_) => "accepted".to_owned(),
+            Err(refusal) => {
+                let lines =
+                    refusal.errors.iter().map(|(path, text)| format!("{path} = {text:?}\n"));
+                lines.collect()
+            }
+        }
+    }
+
+    #[test]
+    fn complaints_read_as_the_servers_own() {
+        let create = |more: &[(&str, &str)]| {
+            let given = [("node", "pve"), ("vmid", "200")];
+            refused("POST", "/nodes/{node}/qemu", &[&given, more].concat())
+        };
+        let all = [
+            create(&[("cores", "0"), ("memory", "8"), ("onboot", "true"), ("sockets", "x")]),
+            create(&[("bogus", "1"), ("net32", "virtio"), ("cpuunits", "999999"), ("force", "1")]),
+            create(&[
+                ("net0", "virtio,bogus=1"),
+                ("net1", "virtio,e1000"),
+                ("net2", "virtio=01:00:00:00:00:00"),
+            ]),
+            create(&[("net0", "bridge=vmbr0"), ("net1", "virtio,tag=9999,mtu=0"), ("net2", "=x")]),
+            create(&[
+                ("scsi0", "nothing"),
+                ("ide2", "local:1,media=tape"),
+                ("scsi1", "local:1,size=1Q"),
+            ]),
+            create(&[
+                ("ipconfig0", "gw=10.0.0.1"),
+                ("ipconfig1", "ip=10.0.0.1"),
+                ("ipconfig2", "dhcp"),
+            ]),
+            create(&[
+                ("agent", "maybe"),
+                ("cpu", "i8086"),
+                ("boot", "order=nic0"),
+                ("bios", "coreboot"),
+            ]),
+            create(&[
+                ("name", "under_score"),
+                ("tags", "a,b c!"),
+                ("sshkeys", "a b"),
+                ("nameserver", "1.2.3.4;.."),
+            ]),
+            create(&[
+                ("description", &"x".repeat(8193)),
+                ("startup", "first"),
+                ("pool", "a//b"),
+                ("ostype", "hurd"),
+            ]),
+        ];
+        insta::assert_snapshot!(all.join("--\n"), @r#"
+        cores = "value must have a minimum value of 1"
+        memory = "invalid format - format error\nmemory.current: value must have a minimum value of 16\n"
+        onboot = "type check ('boolean') failed - got 'true'"
+        sockets = "type check ('integer') failed - got 'x'"
+        --
+        archive = "missing property - 'force' requires this property"
+        bogus = "property is not defined in schema and the schema does not allow additional properties"
+        cpuunits = "value must have a maximum value of 262144"
+        net32 = "property is not defined in schema and the schema does not allow additional properties"
+        --
+        net0 = "invalid format - invalid key in comma-separated list property: bogus\n"
+        net1 = "invalid format - duplicate key in comma-separated list property: model\n"
+        net2 = "invalid format - format error\nnet2.macaddr: invalid format - value does not look like a valid unicast MAC address\n\n"
+        --
+        net0 = "invalid format - format error\nnet0.model: property is missing and it is not optional\n"
+        net1 = "invalid format - format error\nnet1.mtu: value must have a minimum value of 1\nnet1.tag: value must have a maximum value of 4094\n"
+        net2 = "invalid format - missing key in comma-separated list property\n"
+        --
+        ide2 = "invalid format - format error\nide2.media: value 'tape' does not have a value in the enumeration 'cdrom, disk'\n"
+        scsi0 = "invalid format - format error\nscsi0.file: invalid format - unable to parse volume ID 'nothing'\n\n"
+        scsi1 = "invalid format - format error\nscsi1.size: invalid format - value does not look like a valid disk size: 1Q\n\n"
+        --
+        ipconfig0 = "invalid format - format error\nipconfig0.ip: missing property - 'ipconfig0.gw' requires this property\n"
+        ipconfig1 = "invalid format - format error\nipconfig1.ip: invalid format - value does not look like a valid ipv4 network configuration\n\n"
+        ipconfig2 = "invalid format - value without key, but schema does not define a default key\n"
+        --
+        agent = "invalid format - format error\nagent.enabled: type check ('boolean') failed - got 'maybe'\n"
+        bios = "value 'coreboot' does not have a value in the enumeration 'seabios, ovmf'"
+        boot = "invalid format - format error\nboot.order: invalid format - invalid boot device 'nic0'\n\n"
+        cpu = "invalid format - Built-in cputype 'i8086' is not defined (missing 'custom-' prefix?)\n"
+        --
+        name = "invalid format - value does not look like a valid DNS name\n"
+        nameserver = "invalid format - value does not look like a valid address: ..\n"
+        sshkeys = "invalid format - invalid urlencoded string: a b\n"
+        tags = "invalid format - invalid characters in tag\n"
+        --
+        description = "value may only be 8192 characters long"
+        ostype = "value 'hurd' does not have a value in the enumeration 'other, wxp, w2k, w2k3, w2k8, wvista, win7, win8, win10, win11, l24, l26, solaris'"
+        pool = "invalid format - pool name 'a//b' contains invalid characters\n"
+        startup = "invalid format - unable to parse startup options\n"
+        "#);
     }
 }

@@ -14,17 +14,20 @@ fn find<'a>(state: &'a State, name: &str) -> Result<&'a Pool, Refusal> {
     state.pools.get(name).ok_or_else(|| Refusal::failed(missing(name)))
 }
 
+/// All members of a pool, or those of one kind; whoever may see the pool sees them.
 fn members(call: &Call, state: &State, pool: &Pool) -> Vec<Value> {
-    let vms =
-        pool.vms.iter().filter(|vmid| state.may(&call.who, &format!("/vms/{vmid}"), "VM.Audit"));
-    vms.filter_map(|vmid| {
+    let wanted = |kind: &str| call.params.get("type").is_none_or(|wanted| wanted == kind);
+    let vms = pool.vms.iter().filter(|_| wanted("qemu")).filter_map(|vmid| {
         let mut row = resources::vm_row(state, *vmid)?;
-        for not_here in ["pool", "tags", "lock"] {
+        for not_here in ["pool", "tags", "lock", "hastate"] {
             row.remove(not_here);
         }
         Some(Value::from(row))
-    })
-    .collect()
+    });
+    let storages = pool.storages.iter().filter(|_| wanted("storage"));
+    let node = state.nodes.keys().next();
+    let storages = storages.filter_map(|name| resources::storage_row(state, node?, name));
+    vms.chain(storages).collect()
 }
 
 fn row(name: &str, pool: &Pool) -> Value {
@@ -45,9 +48,10 @@ pub(crate) fn list(call: &Call) -> Answer {
         row["members"] = members(call, &state, pool).into();
         return Ok(json!([row]).into());
     }
-    let pools = state.pools.iter().filter(|(name, _)| {
-        state.may_any(&call.who, &format!("/pool/{name}"), &["Pool.Audit", "Pool.Allocate"])
-    });
+    let pools = state
+        .pools
+        .iter()
+        .filter(|(name, _)| state.may_any(&call.who, &format!("/pool/{name}"), &["Pool.Audit"]));
     Ok(pools.map(|(name, pool)| row(name, pool)).collect::<Value>().into())
 }
 
@@ -72,7 +76,7 @@ pub(crate) fn create(call: &Call) -> Answer {
     if let Some((parent, _)) = name.rsplit_once('/')
         && !pools.contains_key(parent)
     {
-        return Err(failed(format!("parent pool '{parent}' does not exist")));
+        return Err(failed(format!("parent '{parent}' of pool '{name}' does not exist")));
     }
     pools.insert(
         name.to_owned(),
@@ -93,13 +97,7 @@ pub(crate) fn update(call: &Call) -> Answer {
         pool.comment = Some(comment.to_owned());
     }
     for vmid in call.params.list("vms").into_iter().filter_map(|vmid| vmid.parse().ok()) {
-        state.require(&call.who, &format!("/vms/{vmid}"), "VM.Allocate").or_else(|refusal| {
-            if state.may(&call.who, &format!("/pool/{name}"), "Pool.Allocate") {
-                Ok(())
-            } else {
-                Err(refusal)
-            }
-        })?;
+        state.require_modify(&call.who, &format!("/vms/{vmid}"))?;
         if remove {
             if !pool.vms.remove(&vmid) {
                 return Err(failed(format!("VM {vmid} is not a pool member")));
@@ -116,6 +114,7 @@ pub(crate) fn update(call: &Call) -> Answer {
                     "VM {vmid} belongs already to pool '{other}' and 'allow-move' is not set"
                 )));
             }
+            state.require(&call.who, &format!("/pool/{other}"), "Pool.Allocate")?;
             if let Some(other) = state.pools.get_mut(&other) {
                 other.vms.remove(&vmid);
             }
@@ -123,6 +122,7 @@ pub(crate) fn update(call: &Call) -> Answer {
         pool.vms.insert(vmid);
     }
     for storage in call.params.list("storage") {
+        state.require_modify(&call.who, &format!("/storage/{storage}"))?;
         let known = pool.storages.contains(storage);
         match (remove, known) {
             (true, false) => {
@@ -151,6 +151,9 @@ pub(crate) fn delete(call: &Call) -> Answer {
     }
     if let Some(storage) = pool.storages.first() {
         return Err(failed(format!("pool '{name}' is not empty (contains storage '{storage}')")));
+    }
+    if let Some(below) = state.pools.keys().find(|pool| pool.starts_with(&format!("{name}/"))) {
+        return Err(failed(format!("pool '{name}' is not empty (contains pool '{below}')")));
     }
     state.pools.remove(name);
     let path = format!("/pool/{name}");

@@ -15,3 +15,9 @@ pub(crate) fn mac() -> String {
     let [a, b, c]: [u8; 3] = rand::rng().random();
     format!("BC:24:11:{a:02X}:{b:02X}:{c:02X}")
 }
+
+/// What makes a ticket hard to guess.
+pub(crate) fn secret() -> String {
+    let bits: [u128; 2] = rand::rng().random();
+    format!("{:032x}{:032x}", bits[0], bits[1])
+}

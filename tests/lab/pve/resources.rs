@@ -58,6 +58,10 @@ pub(crate) fn vm_row(state: &State, vmid: u32) -> Option<Map<String, Value>> {
     if let Some(pool) = state.pool_of(vmid) {
         row.insert("pool".to_owned(), pool.into());
     }
+    if let Some(managed) = state.managed.get(&vmid) {
+        let wanted = managed.options.get("state").cloned().unwrap_or_default();
+        row.insert("hastate".to_owned(), wanted.into());
+    }
     Some(row)
 }
 
@@ -85,25 +89,23 @@ fn node_rows(call: &Call, state: &State) -> Vec<Value> {
     rows.collect()
 }
 
+/// The row of a storage, seen from a node.
+pub(crate) fn storage_row(state: &State, node: &str, name: &str) -> Option<Value> {
+    let storage = state.storages.get(name)?;
+    Some(json!({
+        "id": format!("storage/{node}/{name}"), "type": "storage", "storage": name, "node": node,
+        "status": "available", "shared": u8::from(storage.shared), "content": storage.content,
+        "plugintype": storage.kind, "disk": storage.used, "maxdisk": storage.total,
+    }))
+}
+
 fn storage_rows(call: &Call, state: &State) -> Vec<Value> {
-    let mut rows = Vec::new();
-    for (name, storage) in &state.storages {
-        if !state.may_any(
-            &call.who,
-            &format!("/storage/{name}"),
-            &["Datastore.Audit", "Datastore.AllocateSpace"],
-        ) {
-            continue;
-        }
-        for node in state.nodes.keys() {
-            rows.push(json!({
-                "id": format!("storage/{node}/{name}"), "type": "storage", "storage": name, "node": node,
-                "status": "available", "shared": u8::from(storage.shared), "content": storage.content,
-                "plugintype": storage.kind, "disk": storage.used, "maxdisk": storage.total,
-            }));
-        }
-    }
-    rows
+    let privileges = ["Datastore.Audit", "Datastore.AllocateSpace"];
+    let may_see = |name: &str| state.may_any(&call.who, &format!("/storage/{name}"), &privileges);
+    let visible = state.storages.keys().filter(|name| may_see(name));
+    visible
+        .flat_map(|name| state.nodes.keys().filter_map(|node| storage_row(state, node, name)))
+        .collect()
 }
 
 /// `GET /cluster/resources`.
@@ -196,9 +198,10 @@ pub(crate) fn cluster_status(call: &Call) -> Answer {
             })
         })
         .collect();
+    let quorate = u8::from(!call.world.faults.has_no_quorum());
     if rows.len() > 1 {
         let nodes = rows.len();
-        rows.insert(0, json!({"id": "cluster", "type": "cluster", "name": "lab", "nodes": nodes, "quorate": 1, "version": nodes}));
+        rows.insert(0, json!({"id": "cluster", "type": "cluster", "name": "lab", "nodes": nodes, "quorate": quorate, "version": nodes}));
     }
     Ok(Value::from(rows).into())
 }
@@ -236,10 +239,14 @@ pub(crate) fn vm_status(call: &Call) -> Answer {
     let mut row = Value::from(measure(&state, vmid, vm, call.world.version));
     let status = row["status"].clone();
     row["vmid"] = vmid.into();
-    row["qmpstatus"] = status;
+    let paused = vm.running.as_ref().is_some_and(|running| running.paused);
+    row["qmpstatus"] = if paused { "paused".into() } else { status };
     row["cpus"] = row["maxcpu"].clone();
     row["clipboard"] = Value::Null;
     row["ha"] = json!({"managed": 0});
+    if let Some(managed) = state.managed.get(&vmid) {
+        row["ha"] = json!({"managed": 1, "state": managed.options.get("state")});
+    }
     if vm.agent_enabled() {
         row["agent"] = 1.into();
     }

@@ -1,8 +1,11 @@
-//! The privileges of each version and the roles that are built in.
+//! The privileges of each version, the roles that are built in, and `/access/roles`.
 
 use std::collections::BTreeSet;
 
+use serde_json::{Map, Value, json};
+
 use super::Version;
+use super::api::{Answer, Call, Refusal, done};
 
 const COMMON: &[&str] = &[
     "Datastore.Allocate",
@@ -131,4 +134,81 @@ pub(crate) fn built_in(role: &str, version: Version) -> Option<BTreeSet<String>>
             .map(str::to_owned)
             .collect()
     })
+}
+
+/// Whether a role is one of the server's own.
+fn is_built_in(name: &str) -> bool {
+    BUILT_IN.contains(&name)
+}
+
+fn missing(name: &str) -> String {
+    format!("role '{name}' does not exist")
+}
+
+/// The privileges that a request names, which the schema has checked.
+fn given(call: &Call) -> impl Iterator<Item = String> {
+    call.params.list("privs").into_iter().map(str::to_owned)
+}
+
+/// `GET /access/roles`.
+pub(crate) fn list(call: &Call) -> Answer {
+    let state = call.state();
+    let names = BUILT_IN.iter().copied().chain(state.access.roles.keys().map(String::as_str));
+    let rows = names.map(|name| {
+        let privileges: Vec<_> = state.access.role(name).unwrap_or_default().into_iter().collect();
+        json!({"roleid": name, "privs": privileges.join(","), "special": u8::from(is_built_in(name))})
+    });
+    Ok(rows.collect::<Value>().into())
+}
+
+/// `POST /access/roles`.
+pub(crate) fn create(call: &Call) -> Answer {
+    let name = call.params.text("roleid");
+    if name.to_uppercase().starts_with("PVE") {
+        let text = "cannot use role ID starting with the (case-insensitive) 'PVE' namespace";
+        return Err(Refusal::parameter("roleid", text));
+    }
+    let access = &mut call.state().access;
+    if access.role(name).is_some() {
+        return Err(Refusal::failed(format!("create role failed: role '{name}' already exists")));
+    }
+    access.roles.insert(name.to_owned(), given(call).collect());
+    done()
+}
+
+/// `GET /access/roles/{roleid}`.
+pub(crate) fn read(call: &Call) -> Answer {
+    let name = call.params.text("roleid");
+    let role = call.state().access.role(name).ok_or_else(|| Refusal::failed(missing(name)))?;
+    Ok(Value::from(role.into_iter().map(|privilege| (privilege, 1.into())).collect::<Map<_, _>>())
+        .into())
+}
+
+/// `PUT /access/roles/{roleid}`.
+pub(crate) fn update(call: &Call) -> Answer {
+    let name = call.params.text("roleid");
+    if is_built_in(name) {
+        return Err(Refusal::failed(format!("auto-generated role '{name}' cannot be modified")));
+    }
+    let failed = || Refusal::failed(format!("update role failed: {}", missing(name)));
+    let access = &mut call.state().access;
+    let role = access.roles.get_mut(name).ok_or_else(failed)?;
+    if !call.params.flag("append") {
+        role.clear();
+    }
+    role.extend(given(call));
+    done()
+}
+
+/// `DELETE /access/roles/{roleid}`.
+pub(crate) fn delete(call: &Call) -> Answer {
+    let name = call.params.text("roleid");
+    if is_built_in(name) {
+        return Err(Refusal::failed(format!("auto-generated role '{name}' cannot be deleted")));
+    }
+    let failed = || Refusal::failed(format!("delete role failed: {}", missing(name)));
+    let access = &mut call.state().access;
+    access.roles.remove(name).ok_or_else(failed)?;
+    access.grants.retain(|grant, _| grant.role != name);
+    done()
 }

@@ -1,102 +1,32 @@
-//! The table of endpoints: what they take, who may call them, who answers.
+//! The table of endpoints: who answers. What each takes and who may call it says the schema.
 
 use super::api::{Answer, Call, Refusal};
-use super::config_keys;
-use super::formats;
-use super::params::{Kind, Param, Raw, optional, required};
-use super::permit::Permit;
+use super::params::Raw;
+use super::schema::{ENDPOINTS, Endpoint};
 use super::{
-    agent, clone, cloudinit, config, create, destroy, ipset, nodes, pools, power, resize,
-    resources, storage, tasks, users,
+    Version, agent, clone, cloudinit, config, create, destroy, firewall, grants, groups, ha, ipset,
+    login, migrate, nodes, pools, power, resize, resources, roles, snapshots, storage, tasks,
+    users,
 };
 
 type Handler = fn(&Call) -> Answer;
 
-/// One endpoint.
+/// One endpoint and who answers.
 pub(crate) struct Route {
-    pub(crate) method: &'static str,
-    pattern: String,
-    path_params: Vec<Param>,
-    params: Vec<Param>,
-    /// Takes every configuration key of a machine besides.
-    takes_config: bool,
-    pub(crate) permit: Permit,
-    pub(crate) allows_tokens: bool,
-    /// Waits for the machine's own lock and holds it while the handler runs.
-    pub(crate) holds_vm: bool,
+    pub(crate) endpoint: &'static Endpoint,
     pub(crate) handler: Handler,
 }
 
-fn route(
-    method: &'static str,
-    pattern: impl Into<String>,
-    permit: Permit,
-    handler: Handler,
-) -> Route {
-    let pattern = pattern.into();
-    let names = pattern.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let path_params = names
-        .filter_map(|name| PATH_PARAMS.iter().find(|param| param.matches(name)))
-        .copied()
-        .collect();
-    Route {
-        method,
-        pattern,
-        path_params,
-        params: Vec::new(),
-        takes_config: false,
-        permit,
-        allows_tokens: true,
-        holds_vm: false,
-        handler,
-    }
-}
-
-/// Parameters that stand in paths.
-const PATH_PARAMS: &[Param] = &[
-    required("vmid", Kind::Vmid),
-    required("node", NODE),
-    required("storage", STORAGE),
-    required("poolid", POOL),
-    required("userid", Kind::Format(formats::user)),
-    required("roleid", Kind::Format(formats::role)),
-    required("tokenid", Kind::Pattern(formats::is_token_name)),
-    required("name", Kind::Pattern(formats::is_ipset_name)),
-    required("cidr", Kind::Format(formats::cidr)),
-    required("upid", Kind::Text),
-];
-
 impl Route {
-    fn takes(self, params: &[Param]) -> Self {
-        Self { params: params.to_vec(), ..self }
-    }
-
-    fn takes_config(self) -> Self {
-        Self { takes_config: true, ..self }
-    }
-
-    fn no_tokens(self) -> Self {
-        Self { allows_tokens: false, ..self }
-    }
-
-    fn holds_vm(self) -> Self {
-        Self { holds_vm: true, ..self }
-    }
-
-    /// Whether the request goes to the node of the URL; firewall files lie in the cluster's file system instead.
-    pub(crate) fn is_forwarded(&self) -> bool {
-        self.pattern.starts_with("/nodes/{node}") && !self.pattern.contains("/firewall/")
-    }
-
-    /// Everything that may be given.
-    pub(crate) fn declared(&self) -> Vec<&[Param]> {
-        let config: &[Param] = if self.takes_config { &config_keys::PARAMS } else { &[] };
-        vec![&self.path_params, &self.params, config]
+    /// Whether the machine's own lock is waited for, and held while the handler runs.
+    pub(crate) fn holds_vm(&self) -> bool {
+        let path = self.endpoint.path.as_str();
+        self.endpoint.method == "PUT" && path.starts_with(VM) && HELD.contains(&&path[VM.len()..])
     }
 
     /// The parameters in the path, if this is the endpoint for it.
     fn matches(&self, segments: &[String]) -> Option<Raw> {
-        let parts: Vec<_> = self.pattern.split('/').skip(1).collect();
+        let parts: Vec<_> = self.endpoint.path.split('/').skip(1).collect();
         let mut found = Raw::new();
         for (at, part) in parts.iter().enumerate() {
             match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
@@ -123,363 +53,189 @@ pub(crate) fn find<'a>(
     let decode =
         |part: &str| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
     let segments: Vec<_> = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
-    let mut matching = table.iter().filter(|route| route.method == method);
+    let mut matching = table.iter().filter(|route| route.endpoint.method == method);
     matching
         .find_map(|route| route.matches(&segments).map(|params| (route, params)))
         .ok_or_else(|| Refusal::not_implemented(method, path))
 }
 
-const DIGEST: Param = optional("digest", Kind::Text).length(0, 64);
-const SKIPLOCK: Param = optional("skiplock", Kind::Boolean);
-const NATURAL: Kind = Kind::Integer(0, i64::MAX);
-const NODE: Kind = Kind::Format(formats::node);
-const STORAGE: Kind = Kind::Format(formats::storage);
-const POOL: Kind = Kind::Format(formats::pool);
-
-const ENTRY: &[Param] =
-    &[optional("comment", Kind::Text), optional("nomatch", Kind::Boolean), DIGEST];
-const NEW_ENTRY: &[Param] = &[
-    required("cidr", Kind::Format(formats::cidr)),
-    optional("comment", Kind::Text),
-    optional("nomatch", Kind::Boolean),
-];
-const NEW_SET: &[Param] = &[
-    required("name", Kind::Pattern(formats::is_ipset_name)).length(2, 64),
-    optional("rename", Kind::Pattern(formats::is_ipset_name)).length(2, 64),
-    optional("comment", Kind::Text),
-    DIGEST,
-];
-const FORCE: &[Param] = &[optional("force", Kind::Boolean)];
-const UPDATE_POOL: &[Param] = &[
-    optional("comment", Kind::Text),
-    optional("vms", Kind::Format(formats::vmids)),
-    optional("storage", Kind::Text),
-    optional("delete", Kind::Boolean),
-    optional("allow-move", Kind::Boolean),
-];
-const UPDATE_POOL_BY_PARAMETER: &[Param] = &[
-    required("poolid", POOL),
-    optional("comment", Kind::Text),
-    optional("vms", Kind::Format(formats::vmids)),
-    optional("storage", Kind::Text),
-    optional("delete", Kind::Boolean),
-    optional("allow-move", Kind::Boolean),
-];
-const CREATE_VM: &[Param] = &[
-    required("vmid", Kind::Vmid),
-    optional("pool", POOL),
-    optional("storage", STORAGE),
-    optional("start", Kind::Boolean),
-    optional("unique", Kind::Boolean),
-    optional("force", Kind::Boolean),
-    optional("archive", Kind::Text).length(0, 255),
-    optional("bwlimit", NATURAL),
-    optional("ha-managed", Kind::Boolean),
-    optional("live-restore", Kind::Boolean),
-];
-const UPDATE_VM: &[Param] = &[
-    optional("delete", Kind::Text),
-    optional("revert", Kind::Text),
-    optional("force", Kind::Boolean),
-    optional("digest", Kind::Text).length(0, 40),
-    optional("background_delay", Kind::Integer(1, 30)),
-    SKIPLOCK,
-];
-const CLONE: &[Param] = &[
-    required("newid", Kind::Vmid),
-    optional("name", Kind::Format(formats::dns_name)),
-    optional("description", Kind::Text),
-    optional("pool", POOL),
-    optional("snapname", Kind::Text).length(0, 40),
-    optional("storage", STORAGE),
-    optional("format", Kind::Enum(&["raw", "qcow2", "vmdk"])),
-    optional("full", Kind::Boolean),
-    optional("target", NODE),
-    optional("bwlimit", NATURAL),
-];
-const START: &[Param] = &[
-    SKIPLOCK,
-    optional("timeout", NATURAL),
-    optional("machine", Kind::Text),
-    optional("force-cpu", Kind::Text),
-    optional("stateuri", Kind::Text),
-    optional("migratedfrom", NODE),
-    optional("migration_type", Kind::Enum(&["secure", "insecure"])),
-    optional("migration_network", Kind::Text),
-    optional("targetstorage", Kind::Text),
-];
-const STOP: &[Param] = &[
-    SKIPLOCK,
-    optional("timeout", NATURAL),
-    optional("keepActive", Kind::Boolean),
-    optional("overrule-shutdown", Kind::Boolean),
-    optional("migratedfrom", NODE),
-];
-const SHUTDOWN: &[Param] = &[
-    SKIPLOCK,
-    optional("timeout", NATURAL),
-    optional("forceStop", Kind::Boolean),
-    optional("keepActive", Kind::Boolean),
-];
-const TASKS: &[Param] = &[
-    optional("errors", Kind::Boolean),
-    optional("limit", NATURAL),
-    optional("start", NATURAL),
-    optional("since", NATURAL),
-    optional("until", NATURAL),
-    optional("source", Kind::Enum(&["archive", "active", "all"])),
-    optional("statusfilter", Kind::Text),
-    optional("typefilter", Kind::Text),
-    optional("userfilter", Kind::Text),
-    optional("vmid", Kind::Vmid),
-];
-
-/// The whole table.
-pub(crate) fn table() -> Vec<Route> {
-    let mut routes = cluster();
-    routes.extend(access());
-    routes.extend(node());
-    routes.extend(machines());
-    routes.extend(firewall());
-    routes
+/// The endpoints that a version has.
+pub(crate) fn table(version: Version) -> Vec<Route> {
+    let there = ENDPOINTS.iter().filter(|endpoint| endpoint.is_on(version));
+    there.filter_map(|endpoint| Some(Route { endpoint, handler: handler(endpoint)? })).collect()
 }
 
-fn cluster() -> Vec<Route> {
-    use Permit::{All, User};
-    vec![
-        route("GET", "/version", User, nodes::version),
-        route("GET", "/cluster/nextid", User, resources::next_id)
-            .takes(&[optional("vmid", Kind::Vmid)]),
-        route("GET", "/cluster/resources", User, resources::list)
-            .takes(&[optional("type", Kind::Enum(&["vm", "storage", "node", "sdn", "network"]))]),
-        route("GET", "/cluster/status", All("/", "Sys.Audit"), resources::cluster_status),
-        route("GET", "/cluster/tasks", User, tasks::cluster_list),
-        route("GET", "/cluster/options", User, nodes::options),
-        route("GET", "/storage", User, storage::list).takes(&[optional("type", Kind::Text)]),
-        route(
-            "GET",
-            "/storage/{storage}",
-            All("/storage/{storage}", "Datastore.Allocate"),
-            storage::read,
+const VM: &str = "/nodes/{node}/qemu/{vmid}";
+
+/// Changes of a machine that are made while the client waits.
+const HELD: &[&str] = &["/config", "/unlink", "/cloudinit", "/snapshot/{snapname}/config"];
+
+fn handler(endpoint: &Endpoint) -> Option<Handler> {
+    let (method, path) = (endpoint.method.as_str(), endpoint.path.as_str());
+    let ipset = |more: &str| {
+        ["/cluster/firewall/ipset", "/nodes/{node}/qemu/{vmid}/firewall/ipset"]
+            .iter()
+            .any(|place| path.strip_prefix(place) == Some(more))
+    };
+    match path.strip_prefix(VM) {
+        _ if ipset("") => of_method(method, [Some(ipset::list), Some(ipset::create), None, None]),
+        _ if ipset("/{name}") => of_method(
+            method,
+            [Some(ipset::entries), Some(ipset::create_entry), None, Some(ipset::delete)],
         ),
-        route("GET", "/pools", User, pools::list).takes(&[
-            optional("poolid", POOL),
-            optional("type", Kind::Enum(&["qemu", "lxc", "storage"])),
-        ]),
-        route("POST", "/pools", All("/pool/{poolid}", "Pool.Allocate"), pools::create)
-            .takes(&[required("poolid", POOL), optional("comment", Kind::Text)]),
-        route("PUT", "/pools", All("/pool/{poolid}", "Pool.Allocate"), pools::update)
-            .takes(UPDATE_POOL_BY_PARAMETER),
-        route("DELETE", "/pools", All("/pool/{poolid}", "Pool.Allocate"), pools::delete)
-            .takes(&[required("poolid", POOL)]),
-        route("GET", "/pools/{poolid}", All("/pool/{poolid}", "Pool.Audit"), pools::read)
-            .takes(&[optional("type", Kind::Enum(&["qemu", "lxc", "storage"]))]),
-        route("PUT", "/pools/{poolid}", All("/pool/{poolid}", "Pool.Allocate"), pools::update)
-            .takes(UPDATE_POOL),
-        route("DELETE", "/pools/{poolid}", All("/pool/{poolid}", "Pool.Allocate"), pools::delete),
-    ]
-}
-
-fn access() -> Vec<Route> {
-    use Permit::{All, Any, Granting, Oneself, User, World};
-    const GROUPS: &str = "/access/groups";
-    const TOKEN: &[Param] = &[
-        optional("comment", Kind::Text),
-        optional("expire", NATURAL),
-        optional("privsep", Kind::Boolean),
-    ];
-    const ROLE: &[Param] = &[optional("privs", Kind::Text), optional("append", Kind::Boolean)];
-    vec![
-        route("POST", "/access/ticket", World, users::ticket).no_tokens().takes(&[
-            required("username", Kind::Text).length(0, 64),
-            required("password", Kind::Text),
-            optional("realm", Kind::Text),
-            optional("otp", Kind::Text),
-            optional("new-format", Kind::Boolean),
-        ]),
-        route("GET", "/access/permissions", User, users::permissions)
-            .takes(&[optional("path", Kind::Text), optional("userid", Kind::Text)]),
-        route("GET", "/access/users", User, users::list)
-            .takes(&[optional("enabled", Kind::Boolean), optional("full", Kind::Boolean)]),
-        route("POST", "/access/users", All(GROUPS, "User.Modify"), users::create).takes(&[
-            required("userid", Kind::Format(formats::user)),
-            optional("password", Kind::Text).length(8, 64),
-            optional("comment", Kind::Text),
-            optional("enable", Kind::Boolean),
-            optional("expire", NATURAL),
-            optional("email", Kind::Text),
-            optional("firstname", Kind::Text),
-            optional("lastname", Kind::Text),
-            optional("groups", Kind::Text),
-            optional("keys", Kind::Text),
-        ]),
-        route(
-            "GET",
-            "/access/users/{userid}",
-            Any(GROUPS, &["User.Modify", "Sys.Audit"]),
-            users::read,
+        _ if ipset("/{name}/{cidr}") => of_method(
+            method,
+            [Some(ipset::entry), None, Some(ipset::update_entry), Some(ipset::delete_entry)],
         ),
-        route("DELETE", "/access/users/{userid}", All(GROUPS, "User.Modify"), users::delete),
-        route("GET", "/access/users/{userid}/token", Oneself, users::tokens),
-        route("GET", "/access/users/{userid}/token/{tokenid}", Oneself, users::token),
-        route("POST", "/access/users/{userid}/token/{tokenid}", Oneself, users::create_token)
-            .takes(TOKEN),
-        route("DELETE", "/access/users/{userid}/token/{tokenid}", Oneself, users::delete_token),
-        route("GET", "/access/roles", User, users::role_list),
-        route("POST", "/access/roles", All("/access", "Sys.Modify"), users::create_role).takes(&[
-            required("roleid", Kind::Format(formats::role)),
-            optional("privs", Kind::Text),
-        ]),
-        route("GET", "/access/roles/{roleid}", User, users::role),
-        route("PUT", "/access/roles/{roleid}", All("/access", "Sys.Modify"), users::update_role)
-            .takes(ROLE),
-        route("DELETE", "/access/roles/{roleid}", All("/access", "Sys.Modify"), users::delete_role),
-        route("GET", "/access/acl", User, users::grants),
-        route("PUT", "/access/acl", Granting, users::update_grants).takes(&[
-            required("path", Kind::Text),
-            required("roles", Kind::Text),
-            optional("users", Kind::Text),
-            optional("tokens", Kind::Text),
-            optional("groups", Kind::Text),
-            optional("propagate", Kind::Boolean),
-            optional("delete", Kind::Boolean),
-        ]),
-    ]
-}
-
-fn node() -> Vec<Route> {
-    use Permit::{All, Any, User};
-    const EITHER: Permit =
-        Any("/storage/{storage}", &["Datastore.Audit", "Datastore.AllocateSpace"]);
-    const OF_NODE: &[Param] = &[
-        optional("content", Kind::Text),
-        optional("enabled", Kind::Boolean),
-        optional("format", Kind::Boolean),
-        optional("storage", STORAGE),
-        optional("target", NODE),
-    ];
-    vec![
-        route("GET", "/nodes", User, resources::nodes),
-        route("GET", "/nodes/{node}/version", User, nodes::version),
-        route("GET", "/nodes/{node}/status", All("/nodes/{node}", "Sys.Audit"), nodes::status),
-        route("GET", "/nodes/{node}/time", All("/nodes/{node}", "Sys.Audit"), nodes::time),
-        route("GET", "/nodes/{node}/network", User, nodes::network)
-            .takes(&[optional("type", Kind::Text)]),
-        route("GET", "/nodes/{node}/certificates/info", User, nodes::certificates),
-        route("GET", "/nodes/{node}/tasks", User, tasks::list).takes(TASKS),
-        route("GET", "/nodes/{node}/tasks/{upid}/status", User, tasks::status),
-        route("GET", "/nodes/{node}/tasks/{upid}/log", User, tasks::log).takes(&[
-            optional("start", NATURAL),
-            optional("limit", NATURAL),
-            optional("download", Kind::Boolean),
-        ]),
-        route("DELETE", "/nodes/{node}/tasks/{upid}", User, tasks::stop),
-        route("GET", "/nodes/{node}/storage", User, storage::of_node).takes(OF_NODE),
-        route("GET", "/nodes/{node}/storage/{storage}/status", EITHER, storage::status),
-        route("GET", "/nodes/{node}/storage/{storage}/content", EITHER, storage::content)
-            .takes(&[optional("content", Kind::Text), optional("vmid", Kind::Vmid)]),
-        route(
-            "POST",
-            "/nodes/{node}/storage/{storage}/upload",
-            All("/storage/{storage}", "Datastore.AllocateTemplate"),
-            storage::no_uploads,
-        ),
-    ]
-}
-
-fn machines() -> Vec<Route> {
-    use Permit::{Agent, All, Any, Clone, User};
-    const AUDIT: Permit = All("/vms/{vmid}", "VM.Audit");
-    const POWER: Permit = All("/vms/{vmid}", "VM.PowerMgmt");
-    const ALLOCATE: Permit = All("/vms/{vmid}", "VM.Allocate");
-    const CONFIG: Permit = Any(
-        "/vms/{vmid}",
-        &[
-            "VM.Config.Disk",
-            "VM.Config.CDROM",
-            "VM.Config.CPU",
-            "VM.Config.Memory",
-            "VM.Config.Network",
-            "VM.Config.HWType",
-            "VM.Config.Options",
-            "VM.Config.Cloudinit",
-        ],
-    );
-    const VM: &str = "/nodes/{node}/qemu/{vmid}";
-    let on =
-        |method, path: &str, permit, handler| route(method, format!("{VM}{path}"), permit, handler);
-    vec![
-        route("GET", "/nodes/{node}/qemu", User, resources::node_vms)
-            .takes(&[optional("full", Kind::Boolean)]),
-        route("POST", "/nodes/{node}/qemu", User, create::create).takes(CREATE_VM).takes_config(),
-        on("DELETE", "", ALLOCATE, destroy::destroy).takes(&[
-            SKIPLOCK,
-            optional("purge", Kind::Boolean),
-            optional("destroy-unreferenced-disks", Kind::Boolean),
-        ]),
-        on("GET", "/config", AUDIT, config::read)
-            .takes(&[optional("current", Kind::Boolean), optional("snapshot", Kind::Text)]),
-        on("PUT", "/config", CONFIG, config::update).takes(UPDATE_VM).takes_config().holds_vm(),
-        on("POST", "/config", CONFIG, config::update_as_task).takes(UPDATE_VM).takes_config(),
-        on("GET", "/pending", AUDIT, config::pending),
-        on("POST", "/clone", Clone, clone::clone).takes(CLONE),
-        on("PUT", "/resize", All("/vms/{vmid}", "VM.Config.Disk"), resize::resize).takes(&[
-            required("disk", Kind::Text),
-            required("size", Kind::Pattern(formats::is_resize)),
-            optional("digest", Kind::Text).length(0, 40),
-            SKIPLOCK,
-        ]),
-        on("POST", "/template", ALLOCATE, resize::template).takes(&[optional("disk", Kind::Text)]),
-        on("PUT", "/cloudinit", All("/vms/{vmid}", "VM.Config.Cloudinit"), cloudinit::regenerate),
-        on("GET", "/cloudinit/dump", AUDIT, cloudinit::dump)
-            .takes(&[required("type", Kind::Enum(&["user", "network", "meta"]))]),
-        on("GET", "/status/current", AUDIT, resources::vm_status),
-        on("POST", "/status/start", POWER, power::start).takes(START),
-        on("POST", "/status/stop", POWER, power::stop).takes(STOP),
-        on("POST", "/status/shutdown", POWER, power::shutdown).takes(SHUTDOWN),
-        on("POST", "/status/reboot", POWER, power::reboot).takes(&[optional("timeout", NATURAL)]),
-        on("POST", "/status/reset", POWER, power::reset).takes(&[SKIPLOCK]),
-        on("POST", "/status/suspend", POWER, power::suspend).takes(&[SKIPLOCK]),
-        on("POST", "/status/resume", POWER, power::resume).takes(&[SKIPLOCK]),
-        on("POST", "/agent/ping", Agent("VM.GuestAgent.Audit"), agent::ping),
-        on("GET", "/agent/info", Agent("VM.GuestAgent.Audit"), agent::info),
-        on("GET", "/agent/get-host-name", Agent("VM.GuestAgent.Audit"), agent::host_name),
-        on("GET", "/agent/get-osinfo", Agent("VM.GuestAgent.Audit"), agent::os_info),
-        on("GET", "/agent/network-get-interfaces", Agent("VM.GuestAgent.Audit"), agent::interfaces),
-        on("GET", "/agent/file-read", Agent("VM.GuestAgent.FileRead"), agent::refused)
-            .takes(&[required("file", Kind::Text)]),
-        on("POST", "/agent/file-write", Agent("VM.GuestAgent.FileWrite"), agent::refused).takes(&[
-            required("file", Kind::Text),
-            required("content", Kind::Text),
-            optional("encode", Kind::Boolean),
-        ]),
-        on("POST", "/agent/exec", Agent(""), agent::refused)
-            .takes(&[required("command", Kind::Text), optional("input-data", Kind::Text)]),
-    ]
-}
-
-fn firewall() -> Vec<Route> {
-    let mut routes = Vec::new();
-    let places = [
-        ("/cluster/firewall/ipset", Permit::All("/", "Sys.Audit"), Permit::All("/", "Sys.Modify")),
-        (
-            "/nodes/{node}/qemu/{vmid}/firewall/ipset",
-            Permit::All("/vms/{vmid}", "VM.Audit"),
-            Permit::All("/vms/{vmid}", "VM.Config.Network"),
-        ),
-    ];
-    for (place, look, change) in places {
-        let path = |more: &str| format!("{place}{more}");
-        routes.extend([
-            route("GET", path(""), look, ipset::list),
-            route("POST", path(""), change, ipset::create).takes(NEW_SET),
-            route("GET", path("/{name}"), look, ipset::entries),
-            route("POST", path("/{name}"), change, ipset::create_entry).takes(NEW_ENTRY),
-            route("DELETE", path("/{name}"), change, ipset::delete).takes(FORCE),
-            route("GET", path("/{name}/{cidr}"), look, ipset::entry),
-            route("PUT", path("/{name}/{cidr}"), change, ipset::update_entry).takes(ENTRY),
-            route("DELETE", path("/{name}/{cidr}"), change, ipset::delete_entry).takes(&[DIGEST]),
-        ]);
+        Some(below) => of_machine(method, below),
+        None if path.starts_with("/access") => of_access(method, path),
+        None if path.starts_with("/nodes") => of_node(method, path),
+        None => of_cluster(method, path),
     }
-    routes
+}
+
+/// Handlers in the order GET, POST, PUT, DELETE.
+fn of_method(method: &str, handlers: [Option<Handler>; 4]) -> Option<Handler> {
+    let at = ["GET", "POST", "PUT", "DELETE"].iter().position(|known| *known == method)?;
+    handlers[at]
+}
+
+fn of_cluster(method: &str, path: &str) -> Option<Handler> {
+    Some(match (method, path) {
+        ("GET", "/version") => nodes::version,
+        ("GET", "/cluster/nextid") => resources::next_id,
+        ("GET", "/cluster/resources") => resources::list,
+        ("GET", "/cluster/status") => resources::cluster_status,
+        ("GET", "/cluster/tasks") => tasks::cluster_list,
+        ("GET", "/cluster/log") => tasks::cluster_log,
+        ("GET", "/cluster/options") => nodes::options,
+        ("GET", "/cluster/sdn/zones" | "/cluster/sdn/vnets") => nodes::nothing,
+        ("GET", "/cluster/ha/resources") => ha::list,
+        ("POST", "/cluster/ha/resources") => ha::create,
+        ("GET", "/cluster/ha/resources/{sid}") => ha::read,
+        ("PUT", "/cluster/ha/resources/{sid}") => ha::update,
+        ("DELETE", "/cluster/ha/resources/{sid}") => ha::delete,
+        ("GET", "/cluster/ha/groups") => ha::groups,
+        ("GET", "/storage") => storage::list,
+        ("GET", "/storage/{storage}") => storage::read,
+        ("GET", "/pools") => pools::list,
+        ("POST", "/pools") => pools::create,
+        ("PUT", "/pools" | "/pools/{poolid}") => pools::update,
+        ("DELETE", "/pools" | "/pools/{poolid}") => pools::delete,
+        ("GET", "/pools/{poolid}") => pools::read,
+        _ => return None,
+    })
+}
+
+fn of_access(method: &str, path: &str) -> Option<Handler> {
+    Some(match (method, path) {
+        ("GET", "/access/domains") => login::domains,
+        ("POST", "/access/ticket") => login::ticket,
+        ("GET", "/access/permissions") => grants::permissions,
+        ("GET", "/access/acl") => grants::list,
+        ("PUT", "/access/acl") => grants::update,
+        ("GET", "/access/users") => users::list,
+        ("POST", "/access/users") => users::create,
+        ("GET", "/access/users/{userid}") => users::read,
+        ("PUT", "/access/users/{userid}") => users::update,
+        ("DELETE", "/access/users/{userid}") => users::delete,
+        ("GET", "/access/users/{userid}/token") => users::tokens,
+        ("GET", "/access/users/{userid}/token/{tokenid}") => users::token,
+        ("POST", "/access/users/{userid}/token/{tokenid}") => users::create_token,
+        ("PUT", "/access/users/{userid}/token/{tokenid}") => users::update_token,
+        ("DELETE", "/access/users/{userid}/token/{tokenid}") => users::delete_token,
+        ("GET", "/access/groups") => groups::list,
+        ("POST", "/access/groups") => groups::create,
+        ("GET", "/access/groups/{groupid}") => groups::read,
+        ("PUT", "/access/groups/{groupid}") => groups::update,
+        ("DELETE", "/access/groups/{groupid}") => groups::delete,
+        ("GET", "/access/roles") => roles::list,
+        ("POST", "/access/roles") => roles::create,
+        ("GET", "/access/roles/{roleid}") => roles::read,
+        ("PUT", "/access/roles/{roleid}") => roles::update,
+        ("DELETE", "/access/roles/{roleid}") => roles::delete,
+        _ => return None,
+    })
+}
+
+fn of_node(method: &str, path: &str) -> Option<Handler> {
+    Some(match (method, path) {
+        ("GET", "/nodes") => resources::nodes,
+        ("GET", "/nodes/{node}/version") => nodes::version,
+        ("GET", "/nodes/{node}/status") => nodes::status,
+        ("GET", "/nodes/{node}/time") => nodes::time,
+        ("GET", "/nodes/{node}/network") => nodes::network,
+        ("GET", "/nodes/{node}/certificates/info") => nodes::certificates,
+        ("GET", "/nodes/{node}/tasks") => tasks::list,
+        ("GET", "/nodes/{node}/tasks/{upid}/status") => tasks::status,
+        ("GET", "/nodes/{node}/tasks/{upid}/log") => tasks::log,
+        ("DELETE", "/nodes/{node}/tasks/{upid}") => tasks::stop,
+        ("GET", "/nodes/{node}/storage") => storage::of_node,
+        ("GET", "/nodes/{node}/storage/{storage}/status") => storage::status,
+        ("GET", "/nodes/{node}/storage/{storage}/content") => storage::content,
+        ("POST", "/nodes/{node}/storage/{storage}/upload") => storage::no_uploads,
+        ("GET", "/nodes/{node}/qemu") => resources::node_vms,
+        ("POST", "/nodes/{node}/qemu") => create::create,
+        _ => return None,
+    })
+}
+
+fn of_machine(method: &str, below: &str) -> Option<Handler> {
+    Some(match (method, below) {
+        ("DELETE", "") => destroy::destroy,
+        ("GET", "/config") => config::read,
+        ("PUT", "/config") => config::update,
+        ("POST", "/config") => config::update_as_task,
+        ("PUT", "/unlink") => config::unlink,
+        ("GET", "/pending") => config::pending,
+        ("POST", "/clone") => clone::clone,
+        ("GET", "/feature") => clone::feature,
+        ("PUT", "/resize") => resize::resize,
+        ("POST", "/move_disk") => resize::move_disk,
+        ("POST", "/template") => resize::template,
+        ("GET", "/cloudinit") => cloudinit::pending,
+        ("PUT", "/cloudinit") => cloudinit::regenerate,
+        ("GET", "/cloudinit/dump") => cloudinit::dump,
+        ("GET", "/status/current") => resources::vm_status,
+        ("POST", "/status/start") => power::start,
+        ("POST", "/status/stop") => power::stop,
+        ("POST", "/status/shutdown") => power::shutdown,
+        ("POST", "/status/reboot") => power::reboot,
+        ("POST", "/status/reset") => power::reset,
+        ("POST", "/status/suspend") => power::suspend,
+        ("POST", "/status/resume") => power::resume,
+        ("GET", "/snapshot") => snapshots::list,
+        ("POST", "/snapshot") => snapshots::create,
+        ("DELETE", "/snapshot/{snapname}") => snapshots::delete,
+        ("POST", "/snapshot/{snapname}/rollback") => snapshots::rollback,
+        ("GET", "/snapshot/{snapname}/config") => snapshots::read,
+        ("PUT", "/snapshot/{snapname}/config") => snapshots::update,
+        ("GET", "/migrate") => migrate::preconditions,
+        ("POST", "/migrate") => migrate::migrate,
+        ("GET", "/firewall/options") => firewall::options,
+        ("PUT", "/firewall/options") => firewall::update_options,
+        ("POST", "/agent/ping") => agent::ping,
+        ("POST", "/agent/shutdown") => agent::shutdown,
+        ("GET", "/agent/info") => agent::info,
+        ("GET", "/agent/get-host-name") => agent::host_name,
+        ("GET", "/agent/get-osinfo") => agent::os_info,
+        ("GET", "/agent/network-get-interfaces") => agent::interfaces,
+        ("GET", "/agent/file-read") | ("POST", "/agent/file-write" | "/agent/exec") => {
+            agent::refused
+        }
+        ("GET", "/agent/exec-status") => agent::refused,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_answers_for_every_endpoint_of_the_schema() {
+        let nobody = ENDPOINTS.iter().filter(|endpoint| handler(endpoint).is_none());
+        let nobody: Vec<_> = nobody.map(|it| format!("{} {}", it.method, it.path)).collect();
+        assert_eq!(nobody, Vec::<String>::new());
+    }
 }

@@ -32,7 +32,15 @@ fn add_node(state: &mut State, name: &str, address: &str, memory: u64, bridge: B
 
 fn add_storage(state: &mut State, name: &str, kind: &'static str, shared: bool) {
     let content = "images,rootdir,iso,vztmpl,backup,snippets,import";
-    let storage = Storage { kind, shared, content, total: 500 << 30, used: 40 << 30, full: false };
+    let storage = Storage {
+        kind,
+        shared,
+        content,
+        total: 500 << 30,
+        used: 40 << 30,
+        full: false,
+        stuck: false,
+    };
     state.storages.insert(name.to_owned(), storage);
 }
 
@@ -56,7 +64,10 @@ fn add_template(state: &mut State, template: &Template<'_>) {
     for (id, size, image) in [(&disk, size, image), (&seed, super::disks::CLOUDINIT_SIZE, None)] {
         let key = state.volume_id(node, id);
         let image = image.map(str::to_owned);
-        state.volumes.insert(key, Volume { size, format: "qcow2", owner: vmid, base: None, image });
+        state.volumes.insert(
+            key,
+            Volume { size, format: "qcow2".to_owned(), owner: vmid, base: None, image },
+        );
     }
     let mut config: BTreeMap<_, _> = [
         ("agent", "1".to_owned()),

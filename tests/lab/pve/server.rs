@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::ext::ReasonPhrase;
@@ -20,11 +20,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Principal;
-use super::api::{Call, Refusal, Reply};
+use super::api::{Answer, Call, Refusal, Reply};
 use super::config::LOCK_WAIT;
 use super::journal;
 use super::params::{Params, Raw};
-use super::permit::Permit;
+use super::permit;
 use super::routes::{self, Route};
 use super::world::{World, unix_time};
 
@@ -112,7 +112,7 @@ impl Server {
             return Err(Cut);
         }
         let result = match self.world.faults.refuses(&method, &path) {
-            Some(message) => Err(Refusal::failed(message)),
+            Some(refusal) => Err(refusal),
             None => self.answer(request).await,
         };
         let (status, reason) = match &result {
@@ -123,7 +123,7 @@ impl Server {
         let at = unix_time();
         let dropped = self.world.faults.drops_reply(&method, &path);
         self.world.journal.add(journal::Request { method, path, status, reason, at });
-        if dropped { Err(Cut) } else { Ok(render(result)) }
+        if dropped { Err(Cut) } else { Ok(render(result, self.world.faults.has_no_messages())) }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Reply, Refusal> {
@@ -144,8 +144,8 @@ impl Server {
             path => path,
         };
         let found = routes::find(&self.table, method.as_str(), path);
-        let who =
-            self.authenticate(&parts.headers, found.as_ref().ok().map(|(route, _)| *route)).await?;
+        let asked = found.as_ref().ok().map(|(route, _)| *route);
+        let who = self.authenticate(&method, &parts.headers, asked).await?;
         let has_body = body.size_hint().exact() != Some(0);
         if has_body && (method == Method::GET || method == Method::DELETE) {
             return Err(Refusal::protocol(
@@ -163,17 +163,34 @@ impl Server {
             }
             raw.insert(name, value);
         }
-        if who.token.is_some() && !route.allows_tokens {
-            return Err(Refusal::forbidden("API tokens cannot use this endpoint"));
+        let endpoint = route.endpoint;
+        if who.token.is_some() && !endpoint.tokens {
+            let text = format!("URI '{path}' not available with API token, need proper ticket.\n");
+            return Err(Refusal::forbidden(&text));
         }
         self.world.notice_stopped_guests();
-        route.permit.check(&self.world.state(), &who, &raw)?;
-        if route.is_forwarded() {
-            self.forward(raw.get("node").and_then(Value::as_str).unwrap_or_default())?;
+        permit::require(endpoint.check_on(self.world.version), &self.world.state(), &who, &raw)?;
+        let node = raw.get("node").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if endpoint.is_forwarded {
+            self.forward(&node)?;
         }
-        let params = Params::verify(&raw, &route.declared())?;
+        let params = Params::verify(&raw, endpoint, self.world.version)?;
         let call = Call { world: Arc::clone(&self.world), who, params };
-        let lock = if route.holds_vm {
+        if let Some(text) = self.world.lacks_quorum(endpoint, &call) {
+            return Err(Refusal::failed(text));
+        }
+        let slow = endpoint.is_forwarded.then(|| self.world.faults.slow_node(&node)).flatten();
+        let answer = self.act(route, call).await;
+        if let Some(time) = slow {
+            // The other node does the work; whoever forwarded the request has given up by then.
+            tokio::time::sleep(time).await;
+            return Err(Refusal::forwarding(596, "Connection timed out"));
+        }
+        answer
+    }
+
+    async fn act(&self, route: &Route, call: Call) -> Answer {
+        let lock = if route.holds_vm() {
             Some(
                 self.world
                     .locks
@@ -198,22 +215,35 @@ impl Server {
 
     async fn authenticate(
         &self,
+        method: &Method,
         headers: &HeaderMap,
         route: Option<&Route>,
     ) -> Result<Principal, Refusal> {
-        let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        if header.is_none() && route.is_some_and(|route| matches!(route.permit, Permit::World)) {
-            return Ok(Principal { user: String::new(), token: None });
-        }
-        let cookie =
-            headers.get(header::COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let result = if cookie.contains("PVEAuthCookie=") {
-            // A ticket wins over a token, and the lab has issued none.
-            Err(Refusal::unauthenticated("Authentication failed!"))
-        } else {
-            self.world.state().access.authenticate(header, unix_time())
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let header = text(header::AUTHORIZATION).unwrap_or_default();
+        let cookie = text(header::COOKIE).unwrap_or_default();
+        let cookie = cookie.split("; ").find_map(|cookie| cookie.strip_prefix("PVEAuthCookie="));
+        // A ticket wins over a token.
+        let ticket =
+            cookie.or_else(|| header.strip_prefix("PVEAuthCookie")?.strip_prefix(['=', ' ']));
+        let token =
+            header.strip_prefix("PVEAPIToken").and_then(|rest| rest.strip_prefix(['=', ' ']));
+        let now = unix_time();
+        let result = match (ticket, token) {
+            (Some(ticket), _) => {
+                let csrf = text(HeaderName::from_static("csrfpreventiontoken"));
+                self.world.state().access.by_ticket(ticket, csrf, method == Method::GET, now)
+            }
+            (None, Some(token)) => {
+                let who = self.world.state().access.by_token(token, now);
+                who.ok_or_else(|| Refusal::unauthenticated("Authentication failed!"))
+            }
+            (None, None) if route.is_some_and(|it| permit::is_open(&it.endpoint.check)) => {
+                return Ok(Principal { user: String::new(), token: None });
+            }
+            (None, None) => return Err(Refusal::unauthenticated("No ticket")),
         };
-        if result.as_ref().is_err_and(|refusal| refusal.message != "No ticket") {
+        if result.is_err() {
             tokio::time::sleep(self.world.pace.refusal).await;
         }
         result
@@ -287,7 +317,8 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-fn render(result: Result<Reply, Refusal>) -> Response<Full<Bytes>> {
+/// `bare` leaves the text to the reason phrase, as servers before 8.4 do.
+fn render(result: Result<Reply, Refusal>, bare: bool) -> Response<Full<Bytes>> {
     let (status, reason, body, kind) = match result {
         Ok(reply) => {
             let mut body = json!({"data": reply.data});
@@ -307,7 +338,7 @@ fn render(result: Result<Reply, Refusal>) -> Response<Full<Bytes>> {
                 super::api::Body::Text => Some("text/plain"),
                 super::api::Body::Empty => None,
             };
-            (refusal.status, first_line(&refusal.message), refusal.bytes(), kind)
+            (refusal.status, first_line(&refusal.message), refusal.bytes(bare), kind)
         }
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));

@@ -22,6 +22,10 @@ pub(crate) struct State {
     /// The data centre's own sets, and those of each virtual machine.
     pub(crate) cluster_sets: Sets,
     pub(crate) vm_sets: BTreeMap<u32, Sets>,
+    /// The firewall options of each virtual machine.
+    pub(crate) vm_firewalls: BTreeMap<u32, BTreeMap<String, String>>,
+    /// The machines that the high-availability manager looks after.
+    pub(crate) managed: BTreeMap<u32, Managed>,
     /// What the status daemon has told the cluster about each machine; older than the truth by up to one round.
     pub(crate) broadcast: BTreeMap<u32, serde_json::Map<String, serde_json::Value>>,
 }
@@ -53,8 +57,10 @@ pub(crate) struct Storage {
     pub(crate) content: &'static str,
     pub(crate) total: u64,
     pub(crate) used: u64,
-    /// Set by a fault: nothing can be allocated.
+    /// Set by a fault: nothing can be allocated,
     pub(crate) full: bool,
+    /// or nothing be removed.
+    pub(crate) stuck: bool,
 }
 
 impl Storage {
@@ -75,7 +81,7 @@ pub(crate) struct VolumeId {
 #[derive(Debug, Clone)]
 pub(crate) struct Volume {
     pub(crate) size: u64,
-    pub(crate) format: &'static str,
+    pub(crate) format: String,
     pub(crate) owner: u32,
     /// The volume under a linked clone.
     pub(crate) base: Option<String>,
@@ -100,6 +106,26 @@ pub(crate) struct Vm {
     /// Changes that wait for the next start; `None` deletes.
     pub(crate) pending: BTreeMap<String, Option<String>>,
     pub(crate) running: Option<Running>,
+    pub(crate) snapshots: BTreeMap<String, Snapshot>,
+    /// The snapshot that the machine stands on.
+    pub(crate) parent: Option<String>,
+}
+
+/// The configuration as it was at an instant, and the disks with it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) config: BTreeMap<String, String>,
+    pub(crate) description: String,
+    /// Seconds since 1970.
+    pub(crate) time: u64,
+    pub(crate) parent: Option<String>,
+}
+
+/// What the high-availability manager was told about a machine.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Managed {
+    /// `started`, `stopped` and so on, and whatever else was set.
+    pub(crate) options: BTreeMap<String, String>,
 }
 
 /// What a machine has while it runs.
@@ -107,6 +133,7 @@ pub(crate) struct Vm {
 pub(crate) struct Running {
     pub(crate) since: tokio::time::Instant,
     pub(crate) pid: u32,
+    pub(crate) paused: bool,
     /// Whether the agent was configured when it started: a later change does not help.
     pub(crate) agent: bool,
     /// Whether a light guest stands behind it; a machine without an image only says that it runs.
@@ -122,6 +149,11 @@ impl Vm {
     /// Refuses while an operation holds the configuration.
     pub(crate) fn check_lock(&self) -> Result<(), String> {
         self.lock().map_or(Ok(()), |lock| Err(format!("VM is locked ({lock})")))
+    }
+
+    /// A snapshot that must be there.
+    pub(crate) fn snapshot(&self, name: &str) -> Result<&Snapshot, String> {
+        self.snapshots.get(name).ok_or_else(|| format!("snapshot '{name}' does not exist"))
     }
 
     pub(crate) fn is_template(&self) -> bool {
@@ -151,9 +183,7 @@ impl Vm {
     /// Whether the guest agent is switched on.
     pub(crate) fn agent_enabled(&self) -> bool {
         self.config.get("agent").is_some_and(|value| {
-            super::config_keys::AGENT
-                .parse("agent", value)
-                .is_ok_and(|agent| agent.get("enabled").is_some_and(|on| on == "1"))
+            super::config_keys::parts("agent", value).get("enabled").is_some_and(|on| on == "1")
         })
     }
 
@@ -171,6 +201,10 @@ impl Vm {
             for (key, value) in &self.pending {
                 file += &format!("{key}: {}\n", value.as_deref().unwrap_or("-"));
             }
+        }
+        for (name, snapshot) in &self.snapshots {
+            file +=
+                &format!("\n[{name}]\n#{}\nsnaptime: {}\n", snapshot.description, snapshot.time);
         }
         hex::encode(Sha1::digest(file))
     }
@@ -191,10 +225,10 @@ impl Vm {
             .and_then(|boot| boot.split("order=").nth(1))
             .unwrap_or_default();
         let is_disk = |slot: &str| {
-            self.drives().any(|(name, value)| name == slot && !value.contains("media=cdrom"))
+            self.drives().any(|(name, value)| name == slot && !super::disks::is_cdrom(value))
         };
         order.split(';').find(|slot| is_disk(slot)).or_else(|| {
-            self.drives().find(|(_, value)| !value.contains("media=cdrom")).map(|(slot, _)| slot)
+            self.drives().find(|(_, value)| !super::disks::is_cdrom(value)).map(|(slot, _)| slot)
         })
     }
 }
@@ -214,6 +248,13 @@ impl State {
     /// The same, to change it.
     pub(crate) fn vm_mut(&mut self, node: &str, vmid: u32) -> Result<&mut Vm, String> {
         self.vms.get_mut(&vmid).filter(|vm| vm.node == node).ok_or_else(|| missing(node, vmid))
+    }
+
+    /// The machine `vmid` of `node`, by those who ask whether it runs and say it in other words.
+    pub(crate) fn vm_there(&self, node: &str, vmid: u32) -> Result<&Vm, String> {
+        let missing =
+            || format!("unable to find configuration file for VM {vmid} on node '{node}'");
+        self.vms.get(&vmid).filter(|vm| vm.node == node).ok_or_else(missing)
     }
 
     /// The pool that a machine is in.

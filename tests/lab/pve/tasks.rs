@@ -31,6 +31,7 @@ struct Entry {
     who: Principal,
     end: Option<(u64, String)>,
     log: Vec<String>,
+    warnings: u32,
     cancel: CancellationToken,
 }
 
@@ -52,6 +53,15 @@ impl Task {
         }
     }
 
+    /// Appends a warning to the log; a task that succeeds with some says how many.
+    pub(crate) fn warn(&self, line: impl Into<String>) {
+        self.log(format!("WARN: {}", line.into()));
+        let mut entries = self.world.tasks.entries();
+        if let Some(entry) = entries.iter_mut().find(|entry| entry.upid == self.upid) {
+            entry.warnings += 1;
+        }
+    }
+
     /// Time that real work would take. Somebody may stop the task meanwhile.
     pub(crate) async fn work(&self, time: Duration) -> Result<(), String> {
         self.unless_stopped(tokio::time::sleep(time)).await
@@ -64,7 +74,7 @@ impl Task {
     ) -> Result<T, String> {
         tokio::select! {
             done = wait => Ok(done),
-            () = self.cancel.cancelled() => Err("interrupted by signal".to_owned()),
+            () = self.cancel.cancelled() => Err("received interrupt".to_owned()),
         }
     }
 }
@@ -80,8 +90,85 @@ impl Tasks {
         running.for_each(|entry| entry.cancel.cancel());
     }
 
+    /// What a reset of the node does: the workers of running tasks are gone, and nobody wrote down how they ended.
+    pub(crate) fn lose(&self, kind: Option<&str>) {
+        let mut entries = self.entries();
+        let running = entries.iter_mut().filter(|entry| entry.end.is_none());
+        for entry in running.filter(|entry| kind.is_none_or(|kind| entry.kind == kind)) {
+            entry.end = Some((unix_time(), "unexpected status".to_owned()));
+            entry.cancel.cancel();
+        }
+    }
+
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts a task on a node; the answer is its UPID.
+pub(crate) fn fork<Body, Work>(
+    world: &Arc<World>,
+    node: &str,
+    who: Principal,
+    kind: &'static str,
+    id: u32,
+    body: Body,
+) -> String
+where
+    Body: FnOnce(Task) -> Work,
+    Work: Future<Output = Result<(), String>> + Send + 'static,
+{
+    let pid = world.tasks.last.fetch_add(1, Ordering::Relaxed) + 1000;
+    let process_start = u32::try_from(world.uptime().as_millis() / 10).unwrap_or(u32::MAX);
+    let start = unix_time();
+    let (node, id) = (node.to_owned(), id.to_string());
+    let upid =
+        format!("UPID:{node}:{pid:08X}:{process_start:08X}:{start:08X}:{kind}:{id}:{}:", who.id());
+    let cancel = CancellationToken::new();
+    let task = Task { world: Arc::clone(world), upid: upid.clone(), cancel: cancel.clone() };
+    let (end, log, warnings) = (None, Vec::new(), 0);
+    world.tasks.entries().push(Entry {
+        upid: upid.clone(),
+        node,
+        pid,
+        process_start,
+        start,
+        kind,
+        id,
+        who,
+        end,
+        log,
+        warnings,
+        cancel,
+    });
+    let delay = world.faults.slow_task(kind);
+    let work = body(task.clone());
+    tokio::spawn(async move {
+        let result = match task.work(delay).await {
+            Ok(()) => work.await,
+            Err(interrupted) => Err(interrupted),
+        };
+        task.finish(result);
+    });
+    upid
+}
+
+impl Task {
+    fn finish(&self, result: Result<(), String>) {
+        let mut entries = self.world.tasks.entries();
+        let Some(entry) = entries.iter_mut().find(|entry| entry.upid == self.upid) else { return };
+        // A task that was lost stays lost.
+        if entry.end.is_some() {
+            return;
+        }
+        let status = match result {
+            Ok(()) if entry.warnings == 0 => "OK".to_owned(),
+            Ok(()) => format!("WARNINGS: {}", entry.warnings),
+            Err(error) => error.trim_end().replace('\n', " "),
+        };
+        let is_error = status != "OK" && !status.starts_with("WARNINGS: ");
+        entry.log.push(format!("TASK {}{status}", if is_error { "ERROR: " } else { "" }));
+        entry.end = Some((unix_time(), status));
     }
 }
 
@@ -92,51 +179,7 @@ impl Call {
         Body: FnOnce(Task) -> Work,
         Work: Future<Output = Result<(), String>> + Send + 'static,
     {
-        let pid = self.world.tasks.last.fetch_add(1, Ordering::Relaxed) + 1000;
-        let process_start = u32::try_from(self.world.uptime().as_millis() / 10).unwrap_or(u32::MAX);
-        let start = unix_time();
-        let (node, id, who) = (self.node().to_owned(), id.to_string(), self.who.clone());
-        let upid = format!(
-            "UPID:{node}:{pid:08X}:{process_start:08X}:{start:08X}:{kind}:{id}:{}:",
-            who.id()
-        );
-        let cancel = CancellationToken::new();
-        let task =
-            Task { world: Arc::clone(&self.world), upid: upid.clone(), cancel: cancel.clone() };
-        let (end, log) = (None, Vec::new());
-        self.world.tasks.entries().push(Entry {
-            upid: upid.clone(),
-            node,
-            pid,
-            process_start,
-            start,
-            kind,
-            id,
-            who,
-            end,
-            log,
-            cancel,
-        });
-        let delay = self.world.faults.slow_task(kind);
-        let work = body(task.clone());
-        tokio::spawn(async move {
-            let result = match task.work(delay).await {
-                Ok(()) => work.await,
-                Err(interrupted) => Err(interrupted),
-            };
-            let status =
-                result.err().map_or_else(|| "OK".to_owned(), |error| error.replace('\n', " "));
-            task.log(if status == "OK" {
-                "TASK OK".to_owned()
-            } else {
-                format!("TASK ERROR: {status}")
-            });
-            if let Some(entry) =
-                task.world.tasks.entries().iter_mut().find(|entry| entry.upid == task.upid)
-            {
-                entry.end = Some((unix_time(), status));
-            }
-        });
+        let upid = fork(&self.world, self.node(), self.who.clone(), kind, id, body);
         Ok(Value::from(upid).into())
     }
 
@@ -199,6 +242,11 @@ pub(crate) fn list(call: &Call) -> Answer {
         };
         let by_errors =
             !params.flag("errors") || entry.end.as_ref().is_some_and(|(_, status)| status != "OK");
+        let class = entry.end.as_ref().map(|(_, status)| class_of(status));
+        let wanted = params.list("statusfilter");
+        let by_status = wanted.is_empty()
+            || class.is_some_and(|class| wanted.iter().any(|it| it.eq_ignore_ascii_case(class)));
+        let time = |name: &str| params.get(name).and_then(|time| time.parse::<u64>().ok());
         entry.node == call.node()
             && (sees_all || entry.who == call.who)
             && by_source
@@ -206,12 +254,13 @@ pub(crate) fn list(call: &Call) -> Answer {
             && params.get("typefilter").is_none_or(|kind| entry.kind == kind)
             && params.get("vmid").is_none_or(|vmid| entry.id == vmid)
             && params.get("userfilter").is_none_or(|user| entry.who.id().contains(user))
-            && params
-                .get("since")
-                .is_none_or(|since| since.parse().is_ok_and(|since| entry.start >= since))
+            && by_status
+            && time("since").is_none_or(|since| entry.start >= since)
+            && time("until").is_none_or(|until| entry.start <= until)
     };
     let matching: Vec<_> = entries.iter().rev().filter(wanted).collect();
-    let limit = params.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(50);
+    let limit = params.get("limit").and_then(|limit| limit.parse().ok());
+    let limit = limit.filter(|limit| *limit > 0).unwrap_or(50);
     let rows = matching.iter().skip(params.number("start")).take(limit).map(|entry| {
         let mut row = entry.row();
         if let Some((end, status)) = &entry.end {
@@ -223,10 +272,41 @@ pub(crate) fn list(call: &Call) -> Answer {
     Ok(Reply { data: rows.collect(), total: Some(matching.len()) })
 }
 
+/// Into which of the four classes a final status falls.
+fn class_of(status: &str) -> &'static str {
+    match status {
+        "OK" => "ok",
+        "unexpected status" => "unknown",
+        _ if status.starts_with("WARNINGS: ") => "warning",
+        _ => "error",
+    }
+}
+
+/// `GET /cluster/log`: what happened, newest first.
+pub(crate) fn cluster_log(call: &Call) -> Answer {
+    let sees_all = call.state().may(&call.who, "/", "Sys.Syslog");
+    let most = call.params.get("max").and_then(|most| most.parse().ok()).unwrap_or(50);
+    let entries = call.world.tasks.entries();
+    let visible = entries.iter().rev().filter(|entry| sees_all || entry.who == call.who);
+    let rows = visible.take(most).enumerate().map(|(at, entry)| {
+        let (time, text) = match &entry.end {
+            Some((end, status)) => (*end, format!("end task {} {status}", entry.upid)),
+            None => (entry.start, format!("starting task {}", entry.upid)),
+        };
+        json!({
+            "uid": at + 1, "id": (at + 1).to_string(), "node": entry.node, "user": entry.who.id(),
+            "tag": "pvedaemon", "pid": entry.pid, "pri": 6, "time": time, "msg": text,
+        })
+    });
+    Ok(rows.collect::<Value>().into())
+}
+
 /// `GET /cluster/tasks`: recent ones of all nodes.
 pub(crate) fn cluster_list(call: &Call) -> Answer {
+    let sees_all = call.state().may(&call.who, "/", "Sys.Audit");
     let entries = call.world.tasks.entries();
-    let rows = entries.iter().rev().filter(|entry| entry.who == call.who).take(25).map(|entry| {
+    let visible = entries.iter().rev().filter(|entry| sees_all || entry.who == call.who);
+    let rows = visible.take(25).map(|entry| {
         let mut row = entry.row();
         if let Some((end, status)) = &entry.end {
             row["endtime"] = (*end).into();

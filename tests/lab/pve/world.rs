@@ -6,11 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use super::Version;
+use super::api::Call;
 use super::faults::{Fault, Faults};
+use super::ha;
 use super::journal::Journal;
 use super::locks::Locks;
 use super::resources;
-use super::state::{State, Vm};
+use super::schema::Endpoint;
+use super::state::{State, Storage, Vm};
 use super::tasks::Tasks;
 use super::tls::Identity;
 use crate::guests::Guests;
@@ -43,7 +46,7 @@ impl Pace {
         start: Duration::from_millis(100),
         stop: Duration::from_millis(80),
         destroy: Duration::from_millis(100),
-        refusal: Duration::from_millis(300),
+        refusal: Duration::from_secs(3),
         round: Duration::from_secs(2),
         agent: Duration::from_secs(3),
     };
@@ -124,14 +127,25 @@ impl World {
     /// Sets a disturbance.
     pub(crate) fn add_fault(&self, fault: Fault) -> Result<(), String> {
         match (&fault, &self.guests) {
-            (Fault::StorageFull { storage }, _) => match self.state().storages.get_mut(storage) {
-                Some(storage) => storage.full = true,
-                None => return Err(format!("there is no storage '{storage}'")),
-            },
+            (Fault::StorageFull { storage }, _) => self.storage(storage, |it| it.full = true)?,
+            (Fault::DisksStuck { storage }, _) => self.storage(storage, |it| it.stuck = true)?,
             (Fault::NodeDown { node }, _) => match self.state().nodes.get_mut(node) {
                 Some(node) => node.down = true,
                 None => return Err(format!("there is no node '{node}'")),
             },
+            (Fault::VmBusy { vmid, seconds }, _) => self.keep_vm_busy(*vmid, *seconds)?,
+            (Fault::StorageBusy { storage, seconds }, _) => {
+                self.storage(storage, |_| {})?;
+                self.keep_storage_busy(storage, *seconds);
+            }
+            (Fault::TasksLost { r#type }, _) => self.tasks.lose(r#type.as_deref()),
+            (Fault::HaManaged { vmid }, _) => {
+                let mut state = self.state();
+                if !state.vms.contains_key(vmid) {
+                    return Err(format!("there is no VM {vmid}"));
+                }
+                ha::manage(&mut state, *vmid, "started");
+            }
             (Fault::NeverBoots { vmid }, Some(guests)) => guests.never_boots(*vmid),
             (Fault::SshRefused { vmid }, Some(guests)) => guests.ssh_refused(*vmid),
             _ => {}
@@ -139,12 +153,69 @@ impl World {
         self.faults.add(fault)
     }
 
+    fn storage(&self, name: &str, change: impl FnOnce(&mut Storage)) -> Result<(), String> {
+        let mut state = self.state();
+        let storage = state.storages.get_mut(name);
+        storage.map(change).ok_or_else(|| format!("there is no storage '{name}'"))
+    }
+
+    /// Holds a machine's own lock, as a backup or another client's request would.
+    fn keep_vm_busy(&self, vmid: u32, seconds: u64) -> Result<(), String> {
+        let vm = self.state().vms.get(&vmid).map(|vm| vm.node.clone());
+        let node = vm.ok_or_else(|| format!("there is no VM {vmid}"))?;
+        self.locks.hold_vm(&node, vmid, Duration::from_secs(seconds));
+        Ok(())
+    }
+
+    /// Holds a storage's lock on every node.
+    fn keep_storage_busy(&self, storage: &str, seconds: u64) {
+        let state = self.state();
+        let shared = state.storages.get(storage).is_some_and(|storage| storage.shared);
+        for node in state.nodes.keys() {
+            self.locks.hold_storage(node, storage, shared, Duration::from_secs(seconds));
+        }
+    }
+
+    /// What a write says while the cluster has no quorum; reads go on.
+    pub(crate) fn lacks_quorum(&self, endpoint: &Endpoint, call: &Call) -> Option<String> {
+        if endpoint.method == "GET" || !self.faults.has_no_quorum() {
+            return None;
+        }
+        let path = endpoint.path.as_str();
+        let locked = |name: &str| Some(format!("cfs-lock '{name}' error: no quorum!"));
+        if path.contains("/firewall/") {
+            return match call.params.get("vmid") {
+                Some(vmid) => locked(&format!("firewall-vm-{vmid}")),
+                None => locked("firewall-cluster"),
+            };
+        }
+        if path.starts_with("/access") || path.starts_with("/pools") {
+            return locked("file-user_cfg");
+        }
+        if path.starts_with("/cluster/ha") {
+            return locked("domain-ha");
+        }
+        let is_write = endpoint.method == "PUT" && path.ends_with("/config");
+        match (path.contains("/qemu"), is_write) {
+            (true, false) => Some("cluster not ready - no quorum?".to_owned()),
+            (true, true) => {
+                let file = format!(
+                    "/etc/pve/nodes/{}/qemu-server/{}.conf.tmp.1",
+                    call.node(),
+                    call.vmid()
+                );
+                Some(format!("unable to open file '{file}' - Permission denied"))
+            }
+            (false, _) => None,
+        }
+    }
+
     /// Takes all disturbances back.
     pub(crate) fn clear_faults(&self) {
         self.faults.clear();
         let mut state = self.state();
         for storage in state.storages.values_mut() {
-            storage.full = false;
+            (storage.full, storage.stuck) = (false, false);
         }
         for node in state.nodes.values_mut() {
             node.down = false;
