@@ -29,9 +29,12 @@ pub(crate) struct Kubesmith;
 #[derive(Default, Model)]
 pub(crate) struct ProviderConfig {
     /// Address of the Proxmox VE API, for instance `https://pve.example.org:8006`. May come from
-    /// `KUBESMITH_ENDPOINT`.
+    /// `KUBESMITH_ENDPOINT`, where commas separate the addresses of several nodes.
     #[tf(optional)]
     endpoint: Option<Text<Url>>,
+    /// Addresses of further nodes of the same cluster, which are asked when that one cannot be reached.
+    #[tf(optional)]
+    endpoints: Option<Vec<Text<Url>>>,
     /// API token, `user@realm!name=secret`. Better given by `KUBESMITH_API_TOKEN` than written down.
     #[tf(optional)]
     api_token: Option<Secret<String>>,
@@ -92,34 +95,48 @@ impl Provider for Kubesmith {
 impl ProviderConfig {
     /// How to reach Proxmox.
     fn options(&self, terraform_version: &str) -> Result<Options> {
-        let endpoint: Option<Url> = setting(
-            "endpoint",
-            self.endpoint.as_ref().map(|url| url.0.clone()),
-            "KUBESMITH_ENDPOINT",
-        )?;
+        let endpoints = self.addresses()?;
         let token = self.api_token.as_ref().map(|token| token.expose().parse::<ApiToken>());
         let token = match token {
             Some(Err(error)) => return Err(faulty("api_token", &error.to_string()).into()),
             Some(Ok(token)) => Some(token),
             None => setting("api_token", None, "KUBESMITH_API_TOKEN")?,
         };
-        let endpoint = endpoint.ok_or_else(|| {
-            needed("endpoint", "KUBESMITH_ENDPOINT", "the address of the Proxmox VE API")
-        })?;
-        if endpoint.scheme() != "https" || endpoint.host_str().is_none() {
-            return Err(
-                faulty("endpoint", &format!("{endpoint} is not an https:// address")).into()
-            );
-        }
         let token = token.ok_or_else(|| {
             needed("api_token", "KUBESMITH_API_TOKEN", "an API token, user@realm!name=secret")
         })?;
-        let mut options = Options::new(endpoint, token);
+        let mut options = Options::new(endpoints, token);
         options.trust = self.trust()?;
         let version = env!("CARGO_PKG_VERSION");
         options.user_agent =
             format!("terraform-provider-kubesmith/{version} terraform/{terraform_version}");
         Ok(options)
+    }
+
+    /// Where Proxmox is. What stands in the block goes before the environment.
+    fn addresses(&self) -> Result<Vec<Url>> {
+        let more = self.endpoints.iter().flatten();
+        let mut given: Vec<_> = self.endpoint.iter().chain(more).map(|url| url.0.clone()).collect();
+        if given.is_empty()
+            && let Some(text) = environment("KUBESMITH_ENDPOINT")
+        {
+            for address in text.split(',').map(str::trim).filter(|address| !address.is_empty()) {
+                let url = address.parse::<Url>().map_err(|error| {
+                    faulty("endpoint", &format!("KUBESMITH_ENDPOINT is {text:?}: {error}"))
+                })?;
+                given.push(url);
+            }
+        }
+        if given.is_empty() {
+            let what = "the address of the Proxmox VE API";
+            return Err(needed("endpoint", "KUBESMITH_ENDPOINT", what).into());
+        }
+        match given.iter().find(|url| url.scheme() != "https" || url.host_str().is_none()) {
+            Some(url) => {
+                Err(faulty("endpoint", &format!("{url} is not an https:// address")).into())
+            }
+            None => Ok(given),
+        }
     }
 
     /// Whose certificate is accepted. What stands in the block goes before the environment.

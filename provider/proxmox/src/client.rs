@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error as StdError;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Host, Url};
 
+use crate::endpoints::Endpoints;
 use crate::error::{Class, Error};
 use crate::retry::Deadline;
 use crate::tls::{self, Trust};
@@ -36,9 +36,7 @@ pub struct Client(Arc<Shared>);
 
 struct Shared {
     http: reqwest::Client,
-    endpoints: Vec<Url>,
-    /// The endpoint that answered last.
-    current: AtomicUsize,
+    endpoints: Endpoints,
     nodes: Slots,
     clones: Slots,
 }
@@ -67,10 +65,10 @@ pub struct Permit {
 }
 
 impl Options {
-    /// One endpoint, system roots, usual timeouts.
-    pub fn new(endpoint: Url, token: ApiToken) -> Self {
+    /// System roots, usual timeouts.
+    pub fn new(endpoints: Vec<Url>, token: ApiToken) -> Self {
         Self {
-            endpoints: vec![endpoint],
+            endpoints,
             token,
             trust: Trust::SystemRoots,
             connect_timeout: Duration::from_secs(10),
@@ -119,8 +117,7 @@ impl Client {
             builder.build().map_err(|error| Error::local(Class::Malformed, root_cause(&error)))?;
         Ok(Self(Arc::new(Shared {
             http,
-            endpoints,
-            current: AtomicUsize::new(0),
+            endpoints: Endpoints::new(endpoints),
             nodes: Slots::new(REQUESTS_PER_NODE),
             clones: Slots::new(CLONES_PER_STORAGE),
         })))
@@ -153,19 +150,31 @@ impl Client {
         })
     }
 
-    /// Try the endpoints in turn, beginning with the one that worked last, as long as a request was not delivered.
+    /// Try the endpoints in turn, beginning with the one that worked last, as long as a request was not delivered. A
+    /// question may be asked again even if it is not known whether it was heard; anything else may not.
     async fn deliver<T: DeserializeOwned>(&self, request: &Request) -> Result<Answer<T>, Error> {
-        let shared = &self.0;
-        let first = shared.current.load(Ordering::Relaxed);
+        let endpoints = &self.0.endpoints;
         let mut failure = None;
-        for offset in 0..shared.endpoints.len() {
-            let index = (first + offset) % shared.endpoints.len();
-            match self.attempt(&shared.endpoints[index], request).await {
-                Err(error) if error.is_unreachable() && error.status().is_none() => {
+        for index in endpoints.order() {
+            let endpoint = &endpoints.urls[index];
+            let mut result = self.attempt(endpoint, request).await;
+            // The server may close a connection in the instant in which it is used again.
+            if request.method == Method::GET
+                && result.as_ref().is_err_and(|error| error.is_unknown_outcome() && error.is_cut())
+            {
+                result = self.attempt(endpoint, request).await;
+            }
+            match result {
+                Err(error) if error.status().is_none() && error.is_unreachable() => {
+                    endpoints.rest(index);
                     failure = failure.or(Some(error));
                 }
                 done => {
-                    shared.current.store(index, Ordering::Relaxed);
+                    // One that does not answer in time may be dead; whoever looks what became of it asks another.
+                    match &done {
+                        Err(error) if error.status().is_none() => endpoints.rest(index),
+                        _ => endpoints.worked(index),
+                    }
                     return done;
                 }
             }
@@ -211,7 +220,8 @@ impl Client {
                 return Err(Error::local(
                     Class::UnknownOutcome,
                     format!("the answer was cut off: {}", root_cause(&error)),
-                ));
+                )
+                .cut());
             }
         };
         if !status.is_success() {
@@ -354,7 +364,9 @@ fn transport(endpoint: &Url, error: &reqwest::Error) -> Error {
     if error.is_connect() || error.is_builder() {
         Error::local(Class::NotDelivered, format!("cannot reach {endpoint}: {cause}"))
     } else {
-        Error::local(Class::UnknownOutcome, format!("no answer from {endpoint}: {cause}"))
+        let lost =
+            Error::local(Class::UnknownOutcome, format!("no answer from {endpoint}: {cause}"));
+        if error.is_timeout() { lost } else { lost.cut() }
     }
 }
 

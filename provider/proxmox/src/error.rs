@@ -19,6 +19,8 @@ struct Inner {
     message: String,
     parameters: BTreeMap<String, String>,
     status: Option<u16>,
+    /// The connection broke before there was an answer, as opposed to time that passed.
+    cut: bool,
     /// `POST /nodes/pve1/qemu/9000/clone` or `task qmclone 9000 on pve1`.
     what: Option<String>,
     task: Option<Upid>,
@@ -186,6 +188,17 @@ impl Error {
         self.0.class == Class::TimedOut
     }
 
+    /// Whether the connection broke before there was an answer.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.0.cut
+    }
+
+    /// The connection broke before there was an answer.
+    pub(crate) fn cut(mut self) -> Self {
+        self.0.cut = true;
+        self
+    }
+
     /// An error of this side: no answer was involved.
     pub(crate) fn local(class: Class, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
@@ -193,6 +206,7 @@ impl Error {
             message: message.into(),
             parameters: BTreeMap::new(),
             status: None,
+            cut: false,
             what: None,
             task: None,
             log_tail: Vec::new(),

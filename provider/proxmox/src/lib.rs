@@ -6,6 +6,7 @@
 
 mod client;
 mod cluster;
+mod endpoints;
 mod error;
 mod firewall;
 mod retry;

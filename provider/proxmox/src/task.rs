@@ -101,21 +101,21 @@ impl Client {
         }
     }
 
-    /// Wait, and on cancellation stop the task first, so that Proxmox cleans up what it began.
+    /// Wait; on cancellation, or when time is up, stop the task first, so that Proxmox cleans up what it began.
     pub async fn wait_or_stop(
         &self,
         upid: &Upid,
         deadline: &Deadline,
     ) -> Result<TaskOutcome, Error> {
         match self.wait(upid, deadline).await {
-            Err(cancelled) if cancelled.is_cancelled() => {
+            Err(ended) if ended.is_cancelled() || ended.is_timed_out() => {
                 self.stop_task(upid).await?;
                 let grace = Deadline::after(STOPPING, &CancellationToken::new());
                 match self.wait(upid, &grace).await {
                     // It was faster than the request to stop it.
                     Ok(outcome) => Ok(outcome),
                     Err(error) if error.is_timed_out() => Err(error),
-                    Err(_) => Err(cancelled),
+                    Err(_) => Err(ended),
                 }
             }
             done => done,

@@ -1,6 +1,6 @@
 //! Against a small server that has the real one's habits: errors in the reason phrase, and a closed connection after them.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{CloneVm, DestroyDisks, Upid};
+
+mod connections;
 
 const CLONE_UPID: &str = "UPID:pve:00000330:0003BE25:6B02D58C:qmclone:9000:root@pam!tf:";
 const MINUTE: Duration = Duration::from_mins(1);
@@ -56,7 +58,7 @@ impl Server {
     }
 
     fn client(&self) -> Client {
-        Client::new(Options::new(self.url.clone(), token())).unwrap()
+        Client::new(Options::new(vec![self.url.clone()], token())).unwrap()
     }
 
     fn seen(&self) -> Vec<String> {
@@ -205,7 +207,7 @@ async fn what_is_no_proxmox_is_named() {
     let error = server.client().version().await.unwrap_err();
     assert_eq!(error.class(), &Class::Malformed);
     assert!(error.to_string().contains("does not answer like Proxmox VE"), "{error}");
-    let plain = Options::new("http://pve.example:8006".parse().unwrap(), token());
+    let plain = Options::new(vec!["http://pve.example:8006".parse().unwrap()], token());
     assert!(Client::new(plain).err().unwrap().to_string().contains("must begin with https://"));
 }
 
@@ -216,7 +218,7 @@ async fn the_next_endpoint_is_tried_when_one_is_down() {
     // Bound and dropped, so nobody listens there.
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let dead: Url = format!("http://{dead}").parse().unwrap();
-    let mut options = Options::new(dead.clone(), token());
+    let mut options = Options::new(vec![dead.clone()], token());
     let alone = Client::new(options.clone()).unwrap().version().await.unwrap_err();
     assert!(
         alone.is_unreachable() && alone.to_string().contains(&format!("cannot reach {dead}")),
@@ -225,7 +227,7 @@ async fn the_next_endpoint_is_tried_when_one_is_down() {
     options.endpoints.push(server.url.clone());
     let client = Client::new(options).unwrap();
     assert!(client.version().await.unwrap().at_least(9, 1));
-    assert_eq!(client.0.current.load(Ordering::Relaxed), 1);
+    assert_eq!(client.0.endpoints.order(), [1, 0]);
 }
 
 #[tokio::test]
@@ -388,7 +390,7 @@ async fn a_certificate_is_believed_by_its_authority_or_its_fingerprint() {
         Server::start(Some(acceptor), |_| ok(r#"{"data":{"release":"9.1","version":"9.1.8"}}"#))
             .await;
     let with = |trust| {
-        let options = Options { trust, ..Options::new(server.url.clone(), token()) };
+        let options = Options { trust, ..Options::new(vec![server.url.clone()], token()) };
         async move { Client::new(options).unwrap().version().await }
     };
 
