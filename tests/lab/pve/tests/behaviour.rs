@@ -105,3 +105,47 @@ async fn keys_of_cloud_init_are_checked_and_stay_encoded() {
     let bare = asker.root("PUT", vm, &[("sshkeys", "ssh-ed25519 AAAA")]).await;
     assert_eq!(bare.status, 400);
 }
+
+#[tokio::test]
+async fn snapshots_are_taken_returned_to_and_removed() {
+    let asker = Asker::new(Version::V9_1, Seed::Demo).await;
+    let cloned = asker.root("POST", "/nodes/pve1/qemu/9000/clone", &[("newid", "300")]).await;
+    asker.finish(&cloned.body).await;
+    let vm = "/nodes/pve1/qemu/300";
+    let done = async |method: &str, path: &str, params: &[(&str, &str)]| {
+        let seen = asker.root(method, &format!("{vm}{path}"), params).await;
+        asker.finish(&seen.body).await.unwrap_or(seen.reason)
+    };
+    assert_eq!(done("POST", "/snapshot", &[("snapname", "before")]).await, "OK");
+    let again = done("POST", "/snapshot", &[("snapname", "before")]).await;
+    assert_eq!(again, "snapshot name 'before' already used");
+    assert_eq!(done("PUT", "/config", &[("cores", "7")]).await, "OK");
+    assert_eq!(
+        done("POST", "/snapshot/nope/rollback", &[]).await,
+        "snapshot 'nope' does not exist"
+    );
+    assert_eq!(done("POST", "/snapshot/before/rollback", &[]).await, "OK");
+    let config = asker.root("GET", &format!("{vm}/config"), &[]).await;
+    assert_eq!(config.body["data"]["cores"], 2);
+    let refused = done("POST", "/template", &[]).await;
+    assert_eq!(refused, "unable to create template, because VM contains snapshots");
+    assert_eq!(done("DELETE", "/snapshot/before", &[]).await, "OK");
+}
+
+#[tokio::test]
+async fn a_ticket_works_like_a_token_and_needs_its_partner_for_changes() {
+    let asker = Asker::new(Version::V8_4, Seed::Demo).await;
+    let user = [("userid", "u@pve"), ("password", "secret-12345")];
+    assert_eq!(asker.root("POST", "/access/users", &user).await.status, 200);
+    let login = [("username", "u@pve"), ("password", "secret-12345")];
+    let login = asker.send(None, "POST", "/access/ticket", &login, true).await.unwrap();
+    let ticket = login.body["data"]["ticket"].as_str().unwrap();
+    let ticket = Some(format!("PVEAuthCookie={}", ticket.replace('=', "%3D")));
+    let read = asker.send(ticket.clone(), "GET", "/version", &[], false).await.unwrap();
+    assert_eq!(read.status, 200);
+    let write = asker.send(ticket, "POST", "/pools", &[("poolid", "p")], true).await.unwrap();
+    assert_eq!(
+        (write.status, write.reason.as_str()),
+        (401, "Permission denied - invalid csrf token")
+    );
+}
