@@ -130,3 +130,17 @@ pub async fn nothing_here(
     let id = RequestId(ulid::Ulid::generate().to_string());
     finish(&app, &Asked::of(&request), None, &id, Error::not_found().into_response())
 }
+
+/// The answer where the path is known and the method is not.
+pub async fn other_method(
+    axum::extract::State(app): axum::extract::State<App>,
+    request: Request,
+) -> Response {
+    let id = RequestId(ulid::Ulid::generate().to_string());
+    let error = Error::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method",
+        "This address does not take that method.",
+    );
+    finish(&app, &Asked::of(&request), None, &id, error.into_response())
+}

@@ -1,6 +1,6 @@
 //! Bodies and queries, whose rejections are our [`Error`] like everything else.
 
-use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -18,9 +18,9 @@ impl<T: serde::Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// A submitted form.
+/// A submitted form; a field may come several times.
 #[derive(Debug, FromRequest)]
-#[from_request(via(axum::Form), rejection(Error))]
+#[from_request(via(axum_extra::extract::Form), rejection(Error))]
 pub struct Form<T>(pub T);
 
 /// The query string.
@@ -28,14 +28,25 @@ pub struct Form<T>(pub T);
 #[from_request(via(axum::extract::Query), rejection(Error))]
 pub struct Query<T>(pub T);
 
+/// What stands in the path. A text that can't be an identifier names nothing.
+#[derive(Debug, FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(Error))]
+pub struct Path<T>(pub T);
+
+impl From<PathRejection> for Error {
+    fn from(_: PathRejection) -> Self {
+        Self::not_found()
+    }
+}
+
 impl From<JsonRejection> for Error {
     fn from(rejection: JsonRejection) -> Self {
         malformed(rejection.status(), &rejection.body_text())
     }
 }
 
-impl From<FormRejection> for Error {
-    fn from(rejection: FormRejection) -> Self {
+impl From<axum_extra::extract::FormRejection> for Error {
+    fn from(rejection: axum_extra::extract::FormRejection) -> Self {
         malformed(rejection.status(), &rejection.body_text())
     }
 }

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request, State};
 use axum::middleware::Next;
@@ -18,7 +19,7 @@ use crate::people::proof;
 use crate::rights::{Action, Actor, Scope, WhyNot, can};
 use crate::store::audit::Target;
 use crate::store::grants::Standing;
-use crate::{App, answer};
+use crate::{App, answer, metrics};
 
 /// A request's number: in the log, the audit log and the answer.
 #[derive(Debug, Clone)]
@@ -39,11 +40,12 @@ pub struct About {
 
 /// Stands before every handler. The route's action comes with the state.
 pub async fn pass(
-    State((app, action)): State<(App, Action)>,
+    State((app, route, action)): State<(App, &'static str, Action)>,
     params: RawPathParams,
     mut request: Request,
     next: Next,
 ) -> Response {
+    let (method, begun) = (request.method().clone(), Instant::now());
     let id = RequestId(ulid::Ulid::generate().to_string());
     let from = From(address(&app, &request));
     request.extensions_mut().insert(id.clone());
@@ -57,7 +59,12 @@ pub async fn pass(
         request.extensions_mut().insert(Arc::clone(actor));
     }
     let response = admit(&app, action, &params, actor.as_deref(), request, &id, &from, next).await;
-    answer::finish(&app, &asked, actor, &id, response)
+    let (status, took) = (response.status().as_u16(), begun.elapsed());
+    let who = actor.as_deref().map(|actor| actor.login.as_str());
+    // The route and never the path: a link's secret stands in it.
+    tracing::info!(request = id.0, %method, route, status, ms = took.as_millis(), who, from = from.0, "served");
+    metrics::served(&method, route, status, took);
+    answer::finish(&app, &asked, actor.clone(), &id, response)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the one caller stands above")]

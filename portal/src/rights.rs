@@ -325,7 +325,16 @@ pub fn can(actor: Option<&Actor>, action: Action, scope: &Scope) -> Result<(), W
         return Ok(());
     }
     let actor = actor.ok_or(WhyNot::NotSignedIn)?;
-    through(actor, action, scope, key_scope)?;
+    // Before everything else, so that no other reason tells of something that one may not know of.
+    if !is_visible(actor, action, scope) {
+        return Err(WhyNot::NotVisible);
+    }
+    if let Via::Key { scopes, .. } = &actor.via {
+        let needed = key_scope.ok_or(WhyNot::NoKey)?;
+        if !scopes.contains(&needed) {
+            return Err(WhyNot::KeyScope(needed));
+        }
+    }
     match (need, scope) {
         (Need::Nothing | Need::SignedIn, _) => Ok(()),
         (Need::RoleOrAuditor(_), _) if actor.auditor => Ok(()),
@@ -355,37 +364,24 @@ pub fn can(actor: Option<&Actor>, action: Action, scope: &Scope) -> Result<(), W
     }
 }
 
-/// What the proof itself rules out, whoever stands behind it.
-fn through(
-    actor: &Actor,
-    action: Action,
-    scope: &Scope,
-    key_scope: Option<KeyScope>,
-) -> Result<(), WhyNot> {
-    match &actor.via {
-        Via::Session(_) => Ok(()),
-        Via::Run { cluster, .. } => match scope {
-            Scope::Cluster { id, .. }
-                if id == cluster && matches!(action, Action::ReadState | Action::WriteState) =>
-            {
-                Ok(())
-            }
-            _ => Err(WhyNot::NotVisible),
-        },
-        Via::Key { scopes, cluster, .. } => {
-            if let Some(only) = cluster {
-                // Narrowed to one cluster: everything else is out of its sight.
-                if !matches!(scope, Scope::Cluster { id, .. } if id == only) {
-                    return Err(WhyNot::NotVisible);
-                }
-            }
-            match key_scope {
-                None => Err(WhyNot::NoKey),
-                Some(needed) if scopes.contains(&needed) => Ok(()),
-                Some(needed) => Err(WhyNot::KeyScope(needed)),
-            }
+/// Whether the thing is there at all, for this actor and by this proof.
+fn is_visible(actor: &Actor, action: Action, scope: &Scope) -> bool {
+    let within = match &actor.via {
+        Via::Session(_) | Via::Key { cluster: None, .. } => true,
+        Via::Key { cluster: Some(only), .. } => {
+            matches!(scope, Scope::Cluster { id, .. } if id == only)
         }
-    }
+        Via::Run { cluster: only, .. } => {
+            let state = matches!(action, Action::ReadState | Action::WriteState);
+            state && matches!(scope, Scope::Cluster { id, .. } if id == only)
+        }
+    };
+    within
+        && match scope {
+            Scope::Site => true,
+            Scope::Environment { member, .. } => role_in(actor, *member).is_some(),
+            Scope::Cluster { member, grant, .. } => level_on(actor, *member, *grant).is_some(),
+        }
 }
 
 /// The role that counts in an environment: none for strangers, the local one up to the ceiling, everything for admins.
@@ -450,6 +446,21 @@ impl KeyScope {
         Self::SiteAdmin,
         Self::AuditRead,
     ];
+
+    /// What it allows, in words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::ClustersRead => "see clusters, runs and environments",
+            Self::ClustersWrite => "create and change clusters",
+            Self::ClustersDestroy => "destroy clusters",
+            Self::NamespacesWrite => "make and delete namespaces",
+            Self::KubeconfigsIssue => "ask for kubeconfigs",
+            Self::StateWrite => "read and write Terraform state of clusters you own",
+            Self::SharingWrite => "change members and grants",
+            Self::SiteAdmin => "people, environments and limits, for administrators",
+            Self::AuditRead => "read the audit log, for administrators and auditors",
+        }
+    }
 
     /// As it is written.
     pub fn as_str(self) -> &'static str {

@@ -30,33 +30,123 @@ pub fn table() -> Vec<Route> {
         get("/healthz", Action::Open, api::health::alive),
         get("/readyz", Action::Open, api::health::ready),
         get("/assets/{file}", Action::Open, pages::assets::file),
-        // Home
+        // Signing in
+        get("/sign-in", Action::Open, pages::sign_in::show),
+        post("/sign-in", Action::Open, pages::sign_in::sign_in),
+        post("/sign-out", Action::ChangeOwn, pages::sign_in::sign_out),
+        get("/link/{secret}", Action::Open, pages::sign_in::link),
+        post("/link/{secret}", Action::Open, pages::sign_in::accept),
+        // One's own
         get("/", Action::SeeOwn, pages::home::show),
+        get("/profile", Action::ChangeOwn, pages::profile::show),
+        post("/profile/password", Action::ChangeOwn, pages::profile::password),
+        post("/profile/sessions/{session}/end", Action::ChangeOwn, pages::profile::end_session),
+        post("/profile/keys", Action::ChangeOwn, pages::profile::add_key),
+        post("/profile/keys/{key}/revoke", Action::ChangeOwn, pages::profile::revoke_key),
+        // People
+        get("/people", Action::SeePeople, pages::people::list),
+        post("/people", Action::ChangePeople, pages::people::invite),
+        get("/people/new", Action::ChangePeople, pages::people::new),
+        get("/people/{person}", Action::SeePeople, pages::people::show),
+        post("/people/{person}", Action::ChangePeople, pages::people::change),
+        post("/people/{person}/link", Action::ChangePeople, pages::people::link),
+        post("/people/{person}/disable", Action::ChangePeople, pages::people::disable),
+        post("/people/{person}/enable", Action::ChangePeople, pages::people::enable),
+        // Environments
+        get("/environments", Action::SeeOwn, pages::environments::list),
+        post("/environments", Action::CreateEnvironment, pages::environments::create),
+        get("/environments/new", Action::CreateEnvironment, pages::environments::new),
+        get("/environments/{environment}", Action::SeeEnvironment, pages::environments::show),
+        post("/environments/{environment}", Action::ChangeEnvironment, pages::environments::change),
+        post(
+            "/environments/{environment}/members",
+            Action::ChangeMembers,
+            pages::environments::add_member,
+        ),
+        post(
+            "/environments/{environment}/members/{person}/remove",
+            Action::ChangeMembers,
+            pages::environments::remove_member,
+        ),
+        // Clusters: who may use them
+        get("/clusters/{cluster}/sharing", Action::SeeCluster, pages::sharing::show),
+        post("/clusters/{cluster}/sharing", Action::ShareCluster, pages::sharing::grant),
+        post(
+            "/clusters/{cluster}/sharing/{person}/revoke",
+            Action::ShareCluster,
+            pages::sharing::revoke,
+        ),
+        // Audit
+        get("/audit", Action::SeeAudit, pages::audit::show),
+        get("/audit.csv", Action::SeeAudit, pages::audit::csv),
+        get("/audit.jsonl", Action::SeeAudit, pages::audit::jsonl),
+        // API: people
+        get("/api/v1/me", Action::SeeOwn, api::me::show),
+        get("/api/v1/users", Action::SeePeople, api::users::list),
+        post("/api/v1/users", Action::ChangePeople, api::users::invite),
+        get("/api/v1/users/{person}", Action::SeePeople, api::users::show),
+        patch("/api/v1/users/{person}", Action::ChangePeople, api::users::change),
+        post("/api/v1/users/{person}/link", Action::ChangePeople, api::users::link),
+        get("/api/v1/keys", Action::ChangeOwn, api::keys::list),
+        post("/api/v1/keys", Action::ChangeOwn, api::keys::make),
+        delete("/api/v1/keys/{key}", Action::ChangeOwn, api::keys::revoke),
+        // API: environments
+        get("/api/v1/environments", Action::SeeOwn, api::environments::list),
+        post("/api/v1/environments", Action::CreateEnvironment, api::environments::create),
+        get("/api/v1/environments/{environment}", Action::SeeEnvironment, api::environments::show),
+        put(
+            "/api/v1/environments/{environment}",
+            Action::ChangeEnvironment,
+            api::environments::change,
+        ),
+        get(
+            "/api/v1/environments/{environment}/members",
+            Action::SeeEnvironment,
+            api::environments::members,
+        ),
+        put(
+            "/api/v1/environments/{environment}/members/{person}",
+            Action::ChangeMembers,
+            api::environments::set,
+        ),
+        delete(
+            "/api/v1/environments/{environment}/members/{person}",
+            Action::ChangeMembers,
+            api::environments::remove,
+        ),
+        // API: clusters
+        get("/api/v1/clusters/{cluster}/grants", Action::SeeCluster, api::grants::list),
+        put("/api/v1/clusters/{cluster}/grants/{person}", Action::ShareCluster, api::grants::set),
+        delete(
+            "/api/v1/clusters/{cluster}/grants/{person}",
+            Action::ShareCluster,
+            api::grants::remove,
+        ),
+        // API: audit
+        get("/api/v1/audit", Action::SeeAudit, api::audit::list),
     ]
 }
 
 /// The table as a router: every handler behind the gate.
 pub fn router(app: &App) -> Router {
     let behind = |router: Router<App>, Route { path, action, serve, .. }| {
-        router.route(path, serve.layer(from_fn_with_state((app.clone(), action), gate::pass)))
+        router.route(path, serve.layer(from_fn_with_state((app.clone(), path, action), gate::pass)))
     };
     table()
         .into_iter()
         .fold(Router::new(), behind)
         .fallback(answer::nothing_here)
+        .method_not_allowed_fallback(answer::other_method)
         .with_state(app.clone())
 }
 
-fn get<H: Handler<T, App>, T: 'static>(path: &'static str, action: Action, handler: H) -> Route {
-    route(Method::GET, MethodFilter::GET, path, action, handler)
+/// One constructor per method, so that the table reads like a table.
+macro_rules! methods {
+    ($($name:ident $method:ident),*) => {$(
+        fn $name<H: Handler<T, App>, T: 'static>(path: &'static str, action: Action, handler: H) -> Route {
+            Route { method: Method::$method, path, action, serve: on(MethodFilter::$method, handler) }
+        }
+    )*};
 }
 
-fn route<H: Handler<T, App>, T: 'static>(
-    method: Method,
-    filter: MethodFilter,
-    path: &'static str,
-    action: Action,
-    handler: H,
-) -> Route {
-    Route { method, path, action, serve: on(filter, handler) }
-}
+methods!(get GET, post POST, put PUT, patch PATCH, delete DELETE);

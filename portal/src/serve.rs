@@ -1,31 +1,161 @@
-//! The portal as a server.
+//! The portal as a server: what stands around all routes, and its life from start to end.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
 
+use crate::answer::{self, Asked};
 use crate::config::Config;
-use crate::{App, routes};
+use crate::gate::RequestId;
+use crate::people::{accounts, proof};
+use crate::{App, Error, metrics, routes};
+
+/// The most that a body may hold; routes that take more say so themselves.
+const BODY: usize = 64 * 1024;
+
+/// How long requests that are being served may still take when the portal is asked to end.
+const LEAVE: Duration = Duration::from_secs(20);
+
+/// Ended sessions are swept so often.
+const SWEEP: Duration = Duration::from_mins(15);
 
 /// Serves until the process is asked to end.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let app = App::open(config).await?;
-    let listener = TcpListener::bind(app.config.listen)
+    tokio::spawn(asked_to_end(app.clone())?);
+    if let Some(address) = app.config.metrics_listen {
+        tokio::spawn(metrics::serve(address, app.stopping.clone()).await?);
+    }
+    let address = app.config.listen;
+    let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("could not listen on {}", app.config.listen))?;
+        .with_context(|| format!("could not listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, url = %app.config.public_url, "serving");
-    let service = router(&app).into_make_service_with_connect_info::<SocketAddr>();
+    welcome(&app).await?;
+    tokio::spawn(sweep(app.clone()));
     let stopping = app.stopping.clone();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(async move { stopping.cancelled().await })
-        .await?;
+    let service = router(&app).into_make_service_with_connect_info::<SocketAddr>();
+    let serving =
+        axum::serve(listener, service).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let late = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(LEAVE).await;
+    };
+    tokio::select! {
+        ended = serving => ended?,
+        () = late => tracing::warn!("some requests did not end in time"),
+    }
     app.store.close().await;
+    tracing::info!("ended");
     Ok(())
+}
+
+/// On a new site: the one way in, printed for whoever started the portal, never written to the log.
+async fn welcome(app: &App) -> anyhow::Result<()> {
+    let link = accounts::bootstrap(app).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+    if let Some(link) = link {
+        use std::io::Write as _;
+        let mut out = std::io::stdout().lock();
+        writeln!(
+            out,
+            "Nobody administers this portal yet. Open this once, within 30 minutes:\n\n  {}\n",
+            link.url
+        )?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+async fn sweep(app: App) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    while app.stopping.run_until_cancelled(ticks.tick()).await.is_some() {
+        if let Err(error) = app.store.sweep_sessions(proof::idle_since(&app)).await {
+            tracing::warn!(%error, "ended sessions could not be swept");
+        }
+    }
+}
+
+/// SIGTERM from the service manager, or Ctrl-C. Listens from the call on, not from the first poll.
+fn asked_to_end(app: App) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to end");
+        app.stopping.cancel();
+    })
 }
 
 /// All routes with everything around them.
 pub fn router(app: &App) -> Router {
+    let origin = app.config.origin();
+    let csrf = CsrfLayer::new()
+        .add_trusted_origin(&origin)
+        .unwrap_or_default()
+        .with_rejection_response(|_: ProtectionError| cross_site().into_response());
     routes::router(app)
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(csrf)
+        .layer(CatchPanicLayer::custom(|_| Error::internal("a handler panicked").into_response()))
+        .layer(CompressionLayer::new().gzip(true))
+        .layer(from_fn_with_state(app.clone(), dress))
 }
+
+fn cross_site() -> Error {
+    Error::new(
+        StatusCode::FORBIDDEN,
+        "cross_site",
+        "This request came from another site, so it was not served. Open the portal itself and try again there.",
+    )
+}
+
+/// Headers that every answer carries; words for errors that never reached the gate.
+async fn dress(State(app): State<App>, request: Request, next: Next) -> Response {
+    let asked = Asked::of(&request);
+    let mut response = next.run(request).await;
+    if response.extensions().get::<Error>().is_some() {
+        let id = RequestId(ulid::Ulid::generate().to_string());
+        response = answer::finish(&app, &asked, None, &id, response);
+    }
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if app.config.is_https() {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=63072000"),
+        );
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Nothing from elsewhere, nothing inline, nothing framed. `same-origin` and not `no-referrer`: browsers that don't send
+/// Sec-Fetch-Site would send `Origin: null` with our own forms.
+const HEADERS: [(&str, &str); 6] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+];

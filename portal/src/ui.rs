@@ -1,5 +1,6 @@
 //! How a page is made: a template, what the handler gives it, and what every page shows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -25,11 +26,12 @@ impl Templates {
     /// Those in `templates/`, by their path there.
     pub fn embedded() -> anyhow::Result<Self> {
         let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment.add_filter("when", filters::when);
         environment.add_filter("gib", filters::gib);
         environment.add_global("style", crate::pages::assets::address("style.css"));
         environment.add_global("htmx", crate::pages::assets::address("htmx.js"));
+        environment.add_global("icon", crate::pages::assets::address("icon.svg"));
         add(&mut environment, &TEMPLATES)?;
         Ok(Self(environment))
     }
@@ -183,6 +185,11 @@ impl Ui {
             serde_json::json!({ "title": title, "problem": problem, "request": request }),
         )
     }
+}
+
+/// What is wrong with each field, for the form that is shown again.
+pub fn errors(error: &Error) -> BTreeMap<&str, &str> {
+    error.fields().iter().map(|field| (field.field.as_str(), field.detail.as_str())).collect()
 }
 
 /// On to another page after a change, with a sentence to show there.

@@ -1,3 +1,9 @@
 //! `/api/v1`: everything the pages do, one file per noun.
 
+pub mod audit;
+pub mod environments;
+pub mod grants;
 pub mod health;
+pub mod keys;
+pub mod me;
+pub mod users;

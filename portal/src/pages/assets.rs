@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::header;
 use include_dir::{Dir, include_dir};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
+use crate::extract::Path;
 
 static ASSETS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/assets");
 

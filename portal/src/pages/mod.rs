@@ -1,4 +1,10 @@
 //! What people see: one file per page, its template of the same name in `templates/`.
 
 pub mod assets;
+pub mod audit;
+pub mod environments;
 pub mod home;
+pub mod people;
+pub mod profile;
+pub mod sharing;
+pub mod sign_in;

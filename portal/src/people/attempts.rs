@@ -10,7 +10,7 @@ const FREE: u32 = 5;
 const FREE_PER_ADDRESS: u32 = 50;
 /// How long a failure counts.
 const WINDOW: Duration = Duration::from_mins(15);
-/// Entries that are kept; beyond it the oldest go.
+/// Entries that are kept; beyond it the older half goes.
 const KEPT: usize = 10_000;
 
 /// Who failed lately. In memory: a restart forgives.
@@ -42,14 +42,8 @@ impl Attempts {
 
     fn failed_at(&self, login: &str, address: &str, now: Instant) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() >= KEPT {
-            failures.retain(|_, failures| now.duration_since(failures.last) < WINDOW);
-        }
-        if failures.len() >= KEPT
-            && let Some(oldest) =
-                failures.iter().min_by_key(|(_, f)| f.last).map(|(key, _)| key.clone())
-        {
-            failures.remove(&oldest);
+        if failures.len() + 2 > KEPT {
+            forget_the_older_half(&mut failures);
         }
         for key in [account(login), from(address)] {
             let entry = failures.entry(key).or_insert(Failures { count: 0, last: now });
@@ -63,6 +57,14 @@ impl Attempts {
     pub fn succeeded(&self, login: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&account(login));
     }
+}
+
+/// All at once and not one by one, so that whoever floods us with names does not make each attempt a search.
+fn forget_the_older_half(failures: &mut HashMap<String, Failures>) {
+    let mut times: Vec<_> = failures.values().map(|failures| failures.last).collect();
+    let (_, median, _) = times.select_nth_unstable(failures.len() / 2);
+    let median = *median;
+    failures.retain(|_, failures| failures.last > median);
 }
 
 impl Failures {
@@ -118,6 +120,6 @@ mod tests {
         for i in 0..KEPT + 100 {
             attempts.failed_at(&format!("v{i}"), &format!("a{i}"), start);
         }
-        assert!(attempts.0.lock().expect("not poisoned").len() <= KEPT + 2);
+        assert!(attempts.0.lock().expect("not poisoned").len() <= KEPT);
     }
 }

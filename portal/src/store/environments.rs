@@ -2,31 +2,11 @@
 
 use sqlx::FromRow;
 
+use crate::environments::{Kind, Settings};
 use crate::ids::{EnvironmentId, PersonId};
 use crate::rights::{Actor, Role};
 use crate::store::{Result, Store};
 use crate::time::Time;
-
-/// Whether an environment is a course or a group.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    serde::Serialize,
-    serde::Deserialize,
-    sqlx::Type,
-    utoipa::ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(rename_all = "snake_case")]
-pub enum Kind {
-    /// A course, led by instructors.
-    Course,
-    /// A research group.
-    Group,
-}
 
 /// A course or group, and what of Proxmox belongs to it.
 #[derive(Debug, Clone, FromRow, serde::Serialize, utoipa::ToSchema)]
@@ -72,23 +52,6 @@ pub struct Member {
     pub site_role: Role,
 }
 
-/// The part of an environment that an administrator sets.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// What people call it.
-    pub title: String,
-    /// Course or group.
-    pub kind: Kind,
-    /// The Proxmox resource pool.
-    pub proxmox_pool: Option<String>,
-    /// The bridge.
-    pub bridge: String,
-    /// The VLAN.
-    pub vlan: Option<i64>,
-    /// The address pool.
-    pub address_pool: String,
-}
-
 const COLUMNS: &str =
     "id, name, title, kind, proxmox_pool, bridge, vlan, address_pool, created_at, archived_at";
 
@@ -125,6 +88,20 @@ impl Store {
         .bind(person)
         .bind(environment)
         .fetch_optional(self.read())
+        .await
+    }
+
+    /// Where somebody is a member: identifier, title, role.
+    pub async fn memberships_of(
+        &self,
+        person: &PersonId,
+    ) -> Result<Vec<(EnvironmentId, String, Role)>> {
+        sqlx::query_as(
+            "SELECT e.id, e.title, m.role FROM members m JOIN environments e ON e.id = m.environment
+             WHERE m.person = ? ORDER BY e.title",
+        )
+        .bind(person)
+        .fetch_all(self.read())
         .await
     }
 

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 
 pub mod audit;
 pub mod clusters;
@@ -103,4 +103,42 @@ fn create_private_folder(path: &Path) -> std::io::Result<()> {
 fn create_private_file(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
+/// A copy of a database as it is at this instant, while others use it.
+pub async fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let target = to.to_str().context("the path of a backup is UTF-8")?;
+    let options = SqliteConnectOptions::new().filename(from).busy_timeout(Duration::from_secs(30));
+    let mut connection =
+        options.connect().await.with_context(|| format!("could not open {}", from.display()))?;
+    sqlx::query("VACUUM INTO ?")
+        .bind(target)
+        .execute(&mut connection)
+        .await
+        .context("could not copy the database")?;
+    Ok(connection.close().await?)
+}
+
+/// Whether a database is sound; says what it holds.
+pub async fn check(path: &Path) -> anyhow::Result<String> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(true);
+    let mut connection =
+        options.connect().await.with_context(|| format!("could not open {}", path.display()))?;
+    let verdict: String =
+        sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await?;
+    anyhow::ensure!(verdict == "ok", "the database is damaged: {verdict}");
+    let orphans = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut connection).await?;
+    anyhow::ensure!(
+        orphans.is_empty(),
+        "the database is damaged: {} rows refer to nothing",
+        orphans.len()
+    );
+    let (people, clusters, audit): (i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM people), (SELECT count(*) FROM clusters WHERE removed_at IS NULL),
+                (SELECT count(*) FROM audit)",
+    )
+    .fetch_one(&mut connection)
+    .await?;
+    connection.close().await?;
+    Ok(format!("{people} people, {clusters} clusters, {audit} rows of audit"))
 }

@@ -136,6 +136,12 @@ impl Store {
         Ok(done.await?.rows_affected() > 0)
     }
 
+    /// Ends the session of a cookie, whoever's it is.
+    pub async fn end_session_by_hash(&self, hash: &str) -> Result<()> {
+        sqlx::query("DELETE FROM sessions WHERE hash = ?").bind(hash).execute(self.write()).await?;
+        Ok(())
+    }
+
     /// Removes what has ended anyway.
     pub async fn sweep_sessions(&self, idle_since: Time) -> Result<()> {
         sqlx::query("DELETE FROM sessions WHERE expires_at <= ? OR seen_at <= ?")

@@ -1,4 +1,9 @@
 //! The portal as its users meet it: the real router over a database of its own.
 
+mod audit;
+mod defects;
 mod health;
+mod operator;
+mod people;
+mod rights;
 mod world;

@@ -1,11 +1,18 @@
-//! A portal with nobody in it yet, and how tests talk to it.
+//! A portal with some people in it, and how tests talk to it.
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use kubesmith_portal::config::Config;
-use kubesmith_portal::{App, serve};
+use kubesmith_portal::ids::{ClusterId, EnvironmentId, PersonId};
+use kubesmith_portal::people::secrets::{ApiKey, Secret};
+use kubesmith_portal::rights::{KeyScope, Level, Role};
+use kubesmith_portal::store::keys::NewKey;
+use kubesmith_portal::time::Time;
+use kubesmith_portal::{App, environments, serve};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
@@ -17,11 +24,30 @@ pub(crate) struct World {
 }
 
 /// What came back.
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) headers: http::HeaderMap,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
+
+/// How somebody proves who they are.
+#[derive(Clone)]
+pub(crate) enum Proof {
+    Nothing,
+    Session(String),
+    Key(String),
+}
+
+/// A person, and a session of theirs.
+pub(crate) struct Person {
+    pub(crate) id: PersonId,
+    pub(crate) proof: Proof,
+}
+
+/// Everybody's in these tests, and its hash.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 
 /// A valid configuration whose folder is this one.
 pub(crate) fn config(folder: &TempDir) -> Config {
@@ -33,9 +59,112 @@ pub(crate) fn config(folder: &TempDir) -> Config {
 impl World {
     pub(crate) async fn new() -> Self {
         let folder = TempDir::new().expect("a folder");
+        Self::open(folder).await
+    }
+
+    pub(crate) async fn open(folder: TempDir) -> Self {
+        // Shown with a test that fails.
+        let _ = tracing_subscriber::fmt().with_env_filter("warn").with_test_writer().try_init();
         let app = App::open(config(&folder)).await.expect("opened");
         let router = serve::router(&app);
         Self { app, folder, router }
+    }
+
+    /// Somebody who has signed in.
+    pub(crate) async fn person(&self, login: &str, role: Role) -> Person {
+        self.person_with(login, role, false).await
+    }
+
+    pub(crate) async fn person_with(&self, login: &str, role: Role, auditor: bool) -> Person {
+        let id = self
+            .app
+            .store
+            .add_person(login, &format!("{login} of the tests"), role, auditor)
+            .await
+            .expect("added");
+        self.app.store.set_password(&id, HASH, None).await.expect("set");
+        let proof = self.session(&id).await;
+        Person { id, proof }
+    }
+
+    /// A new session of somebody.
+    pub(crate) async fn session(&self, id: &PersonId) -> Proof {
+        let secret = Secret::new();
+        let ends = Time::now().plus(jiff::SignedDuration::from_hours(1));
+        self.app
+            .store
+            .add_session(id, &secret.hash(), ends, "192.0.2.1", "tests")
+            .await
+            .expect("added");
+        Proof::Session(format!("__Host-ks={}", secret.reveal()))
+    }
+
+    /// A key of somebody.
+    pub(crate) async fn key(
+        &self,
+        owner: &PersonId,
+        scopes: &[KeyScope],
+        cluster: Option<&ClusterId>,
+    ) -> (String, Proof) {
+        let key = ApiKey::new();
+        let scopes = scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
+        let new = NewKey {
+            id: &key.id,
+            hash: &key.secret.hash(),
+            owner,
+            label: "tests",
+            scopes: &scopes,
+            cluster,
+            expires_at: Time::now().plus(jiff::SignedDuration::from_hours(1)),
+        };
+        self.app.store.add_key(new).await.expect("added");
+        let shown = key.reveal().to_string();
+        (key.id, Proof::Key(shown))
+    }
+
+    pub(crate) async fn environment(&self, name: &str) -> EnvironmentId {
+        let settings = environments::Settings {
+            title: format!("Course {name}"),
+            kind: environments::Kind::Course,
+            proxmox_pool: None,
+            bridge: "vmbr0".to_owned(),
+            vlan: None,
+            address_pool: "lab".to_owned(),
+        };
+        self.app.store.add_environment(name, &settings).await.expect("added")
+    }
+
+    /// A cluster's row, as if somebody had asked for it.
+    pub(crate) async fn cluster(
+        &self,
+        name: &str,
+        environment: &EnvironmentId,
+        by: &PersonId,
+    ) -> ClusterId {
+        let id = ClusterId::new();
+        self.execute(&format!(
+            "INSERT INTO clusters (id, name, environment, spec, created_by, created_at)
+             VALUES ('{id}', '{name}', '{environment}', '{{}}', '{by}', '{}')",
+            Time::now()
+        ))
+        .await;
+        id
+    }
+
+    pub(crate) async fn grant(&self, cluster: &ClusterId, person: &Person, level: Level) {
+        self.app.store.set_grant(cluster, &person.id, level, &person.id).await.expect("granted");
+    }
+
+    /// For what no request can do: rows that are old, or were damaged.
+    pub(crate) async fn try_execute(&self, sql: &str) -> Result<(), sqlx::Error> {
+        let options =
+            SqliteConnectOptions::new().filename(self.app.config.database()).foreign_keys(true);
+        let mut connection = options.connect().await?;
+        sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.map(drop)
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.try_execute(sql).await.expect("executed");
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -45,11 +174,74 @@ impl World {
         Answer {
             status: parts.status,
             headers: parts.headers,
-            body: String::from_utf8_lossy(&body).into_owned(),
+            // Templates escape slashes as well, which makes no difference to a browser.
+            body: String::from_utf8_lossy(&body).replace("&#x2f;", "/"),
         }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(Request::get(path).body(Body::empty()).expect("a request")).await
+        self.get_as(&Proof::Nothing, path).await
+    }
+
+    pub(crate) async fn get_as(&self, proof: &Proof, path: &str) -> Answer {
+        self.send(request(Method::GET, path, proof, Body::empty())).await
+    }
+
+    /// A form as a browser sends it from our own page.
+    pub(crate) async fn post_as(&self, proof: &Proof, path: &str, form: &[(&str, &str)]) -> Answer {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let mut request = request(Method::POST, path, proof, Body::from(body));
+        let headers = request.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            "application/x-www-form-urlencoded".parse().expect("a value"),
+        );
+        headers.insert("sec-fetch-site", "same-origin".parse().expect("a value"));
+        self.send(request).await
+    }
+
+    /// A document as a program sends it.
+    pub(crate) async fn json_as(
+        &self,
+        proof: &Proof,
+        method: Method,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Answer {
+        let mut request = request(method, path, proof, Body::from(body.to_string()));
+        request
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, "application/json".parse().expect("a value"));
+        self.send(request).await
+    }
+}
+
+pub(crate) fn request(method: Method, path: &str, proof: &Proof, body: Body) -> Request<Body> {
+    let builder = Request::builder().method(method).uri(path);
+    let builder = match proof {
+        Proof::Nothing => builder,
+        Proof::Session(cookie) => builder.header(header::COOKIE, cookie),
+        Proof::Key(key) => builder.header(header::AUTHORIZATION, format!("Bearer {key}")),
+    };
+    builder.body(body).expect("a request")
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// The session that an answer started.
+    pub(crate) fn session(&self) -> Proof {
+        let cookies =
+            self.headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let cookie = cookies
+            .filter_map(|cookie| cookie.split(';').next())
+            .find(|cookie| cookie.starts_with("__Host-ks="));
+        Proof::Session(cookie.expect("a session").to_owned())
     }
 }
