@@ -10,6 +10,7 @@ mod bad_input;
 mod change;
 mod crash;
 mod demo;
+mod endpoints;
 mod examples;
 mod leases;
 mod life;
