@@ -133,7 +133,7 @@ struct Condition {
 }
 
 /// The value of the first line `name: value`, whatever its depth and whether or not it begins a list item.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let value = text.lines().find_map(|line| {
         line.trim_start()
             .trim_start_matches("- ")

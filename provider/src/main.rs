@@ -14,12 +14,16 @@ mod events;
 mod ip_lease;
 mod ip_pool;
 mod kube;
+mod kubeconfig;
 mod ledger;
 mod machine;
 mod orphans;
+#[cfg(test)]
+mod pages;
 mod provider;
 mod ssh;
 mod stamp;
+mod templates;
 mod wait;
 
 /// The provider's address in a configuration's `required_providers`.

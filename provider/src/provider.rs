@@ -1,4 +1,4 @@
-//! The provider block, what is made of it, and the list of resources.
+//! The provider block, what is made of it, and the lists of what there is.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -8,14 +8,20 @@ use std::time::Duration;
 
 use kubesmith_proxmox::{ApiToken, Client, Deadline, Options, Trust};
 use kubesmith_spec::OwnerName;
-use kubesmith_tfplugin::{Cx, Diag, Model, Provider, Resources, Result, Secret, Text};
+use kubesmith_tfplugin::{
+    Cx, DataSources, Diag, EphemeralResources, Model, Provider, Resources, Result, Secret, Text,
+};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::cluster::Clusters;
+use crate::cluster::lookup::ClusterLookup;
 use crate::diagnose;
 use crate::ip_lease::IpLeases;
 use crate::ip_pool::IpPools;
+use crate::ip_pool::lookup::{PoolList, PoolLookup};
+use crate::kubeconfig::Kubeconfigs;
+use crate::templates::TemplateLookup;
 
 /// How long an operation may take that Terraform sets no limit to: refresh, plan, import.
 const LOOKING: Duration = Duration::from_mins(2);
@@ -89,6 +95,14 @@ impl Provider for Kubesmith {
 
     fn resources(&self) -> Resources<Context> {
         Resources::new().with(IpPools).with(IpLeases).with(Clusters)
+    }
+
+    fn data_sources(&self) -> DataSources<Context> {
+        DataSources::new().with(PoolLookup).with(PoolList).with(TemplateLookup).with(ClusterLookup)
+    }
+
+    fn ephemeral_resources(&self) -> EphemeralResources<Context> {
+        EphemeralResources::new().with(Kubeconfigs)
     }
 }
 

@@ -43,10 +43,31 @@ fn copy(world: &World, example: &str) {
     }
 }
 
+/// The examples of the registry's pages refer to each other, so they are one configuration.
+#[test]
+fn the_examples_of_the_registry_s_pages_validate() {
+    let Some(world) = world(Needs::Terraform) else { return };
+    let folder = root().join("provider/docs/examples");
+    let mut hcl = String::new();
+    for kind in ["provider", "resources/*", "data-sources/*", "ephemeral-resources/*"] {
+        let listed =
+            command("sh").args(["-c", &format!("ls {kind}/*.tf")]).current_dir(&folder).output();
+        let listed = String::from_utf8(listed.expect("ls").stdout).expect("UTF-8");
+        for file in listed.lines() {
+            let text = fs::read_to_string(folder.join(file)).expect("an example");
+            // Another provider's block shows what a value is for; that provider is not here.
+            hcl += text.split("\nprovider \"kubernetes\"").next().expect("a part");
+        }
+    }
+    let workspace = world.workspace("pages", &hcl);
+    fs::remove_file(workspace.dir().join("versions.tf")).expect("versions.tf");
+    workspace.must(&["validate", "-no-color"]);
+}
+
 #[test]
 fn hcl_is_formatted() {
     let checked = command("terraform")
-        .args(["fmt", "-check", "-recursive", "-diff", "examples", "modules"])
+        .args(["fmt", "-check", "-recursive", "-diff", "examples", "modules", "provider/docs"])
         .current_dir(root())
         .output();
     let Ok(output) = checked else {

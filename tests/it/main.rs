@@ -14,6 +14,7 @@ mod endpoints;
 mod examples;
 mod leases;
 mod life;
+mod lookups;
 mod modules;
 mod packages;
 mod packer;

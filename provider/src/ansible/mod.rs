@@ -169,7 +169,7 @@ fn prepare(run: &Run<'_>, root: &Path) -> io::Result<()> {
     )
 }
 
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(content)
 }
 

@@ -34,9 +34,10 @@ pub(super) async fn import(context: &Context, id: &str, limits: Limits) -> Resul
     let owner = context.owner()?;
     let deadline = Deadline::after(limits.left(), &limits.cancel);
 
-    let mut machines = machines(context, &name, &deadline)
+    let found = machines(context, &name, &deadline)
         .await
         .map_err(|e| diagnose::proxmox(summary.as_str(), &e))?;
+    let mut machines: Vec<_> = found.into_iter().map(|(_, machine)| machine).collect();
     if let Some(other) =
         machines.iter().find(|machine| machine.stamp.owner != *owner).map(|m| &m.stamp.owner)
     {
@@ -70,12 +71,12 @@ pub(super) async fn import(context: &Context, id: &str, limits: Limits) -> Resul
     take_over(context, spec, &key, limits, &summary).await.map(Some)
 }
 
-/// The machines of that name, whoever owns them.
-async fn machines(
+/// The machines of that name with their VMIDs, whoever owns them.
+pub(super) async fn machines(
     context: &Context,
     name: &ClusterName,
     deadline: &Deadline,
-) -> std::result::Result<Vec<Box<Machine>>, kubesmith_proxmox::Error> {
+) -> std::result::Result<Vec<(u32, Box<Machine>)>, kubesmith_proxmox::Error> {
     let client = &context.proxmox;
     let prefix = format!("{name}-");
     let mut found = Vec::new();
@@ -91,7 +92,7 @@ async fn machines(
             machine::look_on(client, &vm.node, vm.vmid, deadline).await?
             && machine.stamp.cluster == *name
         {
-            found.push(machine);
+            found.push((vm.vmid, machine));
         }
     }
     Ok(found)

@@ -8,6 +8,7 @@ mod clone;
 mod converge;
 mod hook;
 mod import;
+pub(crate) mod lookup;
 mod model;
 mod observe;
 mod placement;

@@ -18,8 +18,8 @@ const PREFIX: &str = "kubesmith-spec:";
 pub(super) struct Remembered {
     /// `pool/name` of each lease, in their order.
     pub(super) leases: Vec<String>,
-    template: TemplateName,
-    kubernetes_version: KubernetesVersion,
+    pub(super) template: TemplateName,
+    pub(super) kubernetes_version: KubernetesVersion,
     /// The size that workers have; with no worker nothing else would show it.
     workers: MachineSize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,7 +33,7 @@ pub(super) struct Remembered {
     service_cidr: Cidr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     package_mirror: Option<PackageMirror>,
-    ssh_user: SshUser,
+    pub(super) ssh_user: SshUser,
 }
 
 /// What the machines themselves show.

@@ -55,7 +55,7 @@ pub(crate) fn allocate(
 }
 
 /// The free runs of the pool, ascending, each as long as it can be.
-fn free_runs(pool: AddressRange, occupied: &[AddressRange]) -> Vec<AddressRange> {
+pub(crate) fn free_runs(pool: AddressRange, occupied: &[AddressRange]) -> Vec<AddressRange> {
     let mut blocks: Vec<_> = occupied.iter().filter(|block| block.overlaps(pool)).collect();
     blocks.sort_by_key(|block| block.first());
 

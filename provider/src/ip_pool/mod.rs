@@ -3,6 +3,7 @@
 //! The pool is a set in the ledger; its comment holds what a lease needs to know, so that a lease needs
 //! only the pool's name. Making the first pool makes the ledger's machine as well.
 
+pub(crate) mod lookup;
 mod model;
 
 use kubesmith_spec::PoolName;

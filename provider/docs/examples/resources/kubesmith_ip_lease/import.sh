@@ -1,0 +1,1 @@
+terraform import kubesmith_ip_lease.demo lab/demo
