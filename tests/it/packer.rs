@@ -25,7 +25,7 @@ fn body(ending: &str) -> Body {
     let parse = |(path, text): (PathBuf, String)| {
         text.parse::<Body>().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };
-    files(ending).into_iter().map(parse).flatten().collect()
+    files(ending).into_iter().flat_map(parse).collect()
 }
 
 #[test]
@@ -109,8 +109,9 @@ fn rendered(uefi: &str) -> Yaml {
     fs::write(
         dir.path().join("main.tf"),
         format!(
-            "output \"answers\" {{\n  value = templatefile({template:?}, {{ hostname = \"h\", user = \"u\", \
-             public_key = \"ssh-ed25519 AAAA key\", uefi = {uefi} }})\n}}\n"
+            "output \"answers\" {{\n  value = templatefile(\"{}\", {{ hostname = \"h\", user = \"u\", \
+             public_key = \"ssh-ed25519 AAAA key\", uefi = {uefi} }})\n}}\n",
+            template.display()
         ),
     )
     .expect("main.tf");

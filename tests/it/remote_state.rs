@@ -1,4 +1,4 @@
-//! A state in a real PostgreSQL, as colleagues and CI jobs share it: the example `remote-state`.
+//! A state in a real `PostgreSQL`, as colleagues and CI jobs share it: the example `remote-state`.
 
 use std::{
     fs,
@@ -93,7 +93,7 @@ struct PostgreSql {
 }
 
 impl PostgreSql {
-    /// `None`, and a visible skip, where there is no PostgreSQL.
+    /// `None`, and a visible skip, where there is no `PostgreSQL`.
     fn start() -> Option<Self> {
         let Some(programs) = programs() else {
             assert!(std::env::var_os("CI").is_none(), "there is no PostgreSQL on this machine");
@@ -111,7 +111,7 @@ impl PostgreSql {
         Some(server)
     }
 
-    /// One of PostgreSQL's programs, as the user that the distribution made for it.
+    /// One of the database server's programs, as the user that the distribution made for it.
     fn run(&self, program: &str, arguments: &[&str]) {
         let mut command = command("setpriv");
         command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]);
@@ -132,7 +132,7 @@ impl Drop for PostgreSql {
     }
 }
 
-/// Where the distribution keeps the newest PostgreSQL's programs.
+/// Where the distribution keeps the newest the database server's programs.
 fn programs() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
     let folders = versions.map(|version| version.path().join("bin"));
