@@ -293,11 +293,18 @@ impl Workspace<'_> {
         settings.chain(self.env.iter().cloned()).collect()
     }
 
-    /// The provider's own program, as an admin would run it for this workspace; it must succeed.
-    pub(crate) fn provider(&self, arguments: &[&str]) -> String {
+    /// The provider's own program, with this workspace's settings.
+    pub(crate) fn program(&self) -> Command {
         let program = provider_folder().join("terraform-provider-kubesmith");
         let mut provider = self.world.inside(program.to_str().expect("UTF-8"));
-        provider.args(arguments).current_dir(&self.dir).envs(self.settings());
+        provider.current_dir(&self.dir).envs(self.settings());
+        provider
+    }
+
+    /// The same program, as an admin would run it for this workspace; it must succeed.
+    pub(crate) fn provider(&self, arguments: &[&str]) -> String {
+        let mut provider = self.program();
+        provider.args(arguments);
         let output = provider.output().expect("the provider");
         assert!(output.status.success(), "{}: {}", arguments.join(" "), text(&output));
         text(&output)

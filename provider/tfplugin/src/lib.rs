@@ -16,6 +16,8 @@ mod engine;
 mod ephemeral;
 mod erased;
 mod function;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 mod identity;
 mod json;
 mod model;
@@ -30,6 +32,8 @@ mod resource;
 pub mod schema;
 mod serve;
 mod service;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[doc(hidden)]
 pub mod text;
 mod value;
