@@ -8,6 +8,7 @@ mod world;
 
 mod bad_input;
 mod change;
+mod components;
 mod crash;
 mod demo;
 mod endpoints;
@@ -18,5 +19,6 @@ mod lookups;
 mod modules;
 mod packages;
 mod packer;
+mod parity;
 mod remote_state;
 mod standins;

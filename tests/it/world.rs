@@ -7,11 +7,13 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Output, Stdio},
-    sync::OnceLock,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
+
+use kubesmith_lab::components::FOLDER;
 
 use crate::hcl;
 
@@ -29,21 +31,34 @@ pub(crate) enum Needs {
     Terraform,
     /// Terraform, and root on Linux for light guests.
     Guests,
+    /// Guests, and Kubernetes' own programs for them: the folder that `KUBESMITH_LAB_KUBERNETES` names. The one thing
+    /// that a machine may lack under CI as well, because no package source has it.
+    Kubernetes,
 }
 
 /// Begins a test: `None` (and a line that says why) where the machine can't run it.
 pub(crate) fn world(needs: Needs) -> Option<World> {
-    able(needs).then(|| World::start(needs))
+    if !able(needs) {
+        return None;
+    }
+    // Clusters of real programs are heavy: one at a time.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let turn = (needs == Needs::Kubernetes)
+        .then(|| ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner));
+    Some(World::start(needs, turn))
 }
 
 /// Whether the machine has what a test needs; says why not.
 pub(crate) fn able(needs: Needs) -> bool {
     let missing = if command("terraform").arg("version").output().is_err() {
         "terraform is not on PATH"
-    } else if needs == Needs::Guests && !cfg!(target_os = "linux") {
+    } else if needs != Needs::Terraform && !cfg!(target_os = "linux") {
         "light guests need Linux"
-    } else if needs == Needs::Guests && !rustix::process::geteuid().is_root() {
+    } else if needs != Needs::Terraform && !rustix::process::geteuid().is_root() {
         "light guests need root"
+    } else if needs == Needs::Kubernetes && std::env::var_os(FOLDER).is_none() {
+        eprintln!("SKIPPED: no folder with Kubernetes' own programs: {FOLDER} is not set");
+        return false;
     } else {
         return true;
     };
@@ -58,10 +73,11 @@ pub(crate) struct World {
     lab: Child,
     stdin: Option<ChildStdin>,
     about: Value,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl World {
-    fn start(needs: Needs) -> Self {
+    fn start(needs: Needs, turn: Option<MutexGuard<'static, ()>>) -> Self {
         provider_folder();
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut serve = command(LAB);
@@ -85,7 +101,12 @@ impl World {
             let log = fs::read_to_string(dir.path().join("lab.log")).unwrap_or_default();
             panic!("the lab did not start ({error}): {line}\n{log}")
         });
-        Self { dir, lab, stdin, about }
+        Self { dir, lab, stdin, about, _turn: turn }
+    }
+
+    /// `version` or `template` of the machines with Kubernetes' own programs.
+    pub(crate) fn kubernetes(&self, key: &str) -> &str {
+        self.about["kubernetes"][key].as_str().expect("the lab has Kubernetes' own programs")
     }
 
     pub(crate) fn about(&self, key: &str) -> &str {
@@ -186,7 +207,7 @@ impl World {
         }
     }
 
-    fn wait_for_task(&self, node: &str, upid: &str) {
+    pub(crate) fn wait_for_task(&self, node: &str, upid: &str) {
         let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let task = self.proxmox(

@@ -1,0 +1,35 @@
+//! The two programs that stand between the lab's guests and an old Kubernetes: kubeadm, which hands a translated
+//! configuration to the real one, and crictl, which Debian does not have.
+//!
+//! Both are things of the lab: roles and provider see a kubeadm that reads `v1beta4`, and nothing else.
+
+mod crictl;
+mod kubeadm;
+pub(crate) mod translate;
+
+use std::{io::Write as _, process::ExitCode};
+
+/// Runs the program that `argv[0]` names.
+pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let mut arguments: Vec<String> = arguments.collect();
+    let path = if arguments.is_empty() { String::new() } else { arguments.remove(0) };
+    let result = match path.rsplit('/').next().unwrap_or_default() {
+        "kubeadm" => kubeadm::run(arguments),
+        "crictl" => crictl::run(&arguments),
+        other => Err(anyhow::anyhow!("the lab's shim is kubeadm or crictl, not \"{other}\"")),
+    };
+    result.unwrap_or_else(|error| {
+        say_error(format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// Writes one line to stdout; a closed pipe is no reason to fail.
+fn say(line: impl AsRef<str>) {
+    let _ = writeln!(std::io::stdout(), "{}", line.as_ref());
+}
+
+/// Writes one line to stderr.
+fn say_error(line: impl AsRef<str>) {
+    let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
+}
