@@ -2,7 +2,8 @@
 
 Writes to the file or FIFO that KUBESMITH_ANSIBLE_EVENTS names, one write a line, and is silent without it.
 With KUBESMITH_ANSIBLE_LIFELINE the run ends when its standard input does: whoever started it is gone, and nothing
-may go on working on machines that the next run takes over.
+may go on working on machines that the next run takes over. The variable names the folder of the run, with keys in it,
+which goes too.
 
 What a task hides with `no_log` arrives here already censored; nothing else of a result is passed on but its
 message, return code and last lines.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -28,10 +30,11 @@ description: Appends one JSON object a line for each thing that happens to the f
 LAST_LINES = 20
 
 
-def end_with_starter():
+def end_with_starter(folder):
     """Waits until the starter's end of our standard input is closed, then ends the whole process group."""
     while os.read(0, 4096):
         pass
+    shutil.rmtree(folder, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 
@@ -49,8 +52,9 @@ class CallbackModule(CallbackBase):
         self.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) if path else None
         self.disabled = self.file is None
         self.play = ""
-        if os.environ.get("KUBESMITH_ANSIBLE_LIFELINE"):
-            threading.Thread(target=end_with_starter, daemon=True).start()
+        lifeline = os.environ.get("KUBESMITH_ANSIBLE_LIFELINE")
+        if lifeline:
+            threading.Thread(target=end_with_starter, args=(lifeline,), daemon=True).start()
 
     def emit(self, event, task=None, host=None, **more):
         """Appends one line. A single write of an append-only file is never torn by another writer."""

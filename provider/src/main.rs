@@ -15,6 +15,7 @@ mod ip_lease;
 mod ip_pool;
 mod kube;
 mod ledger;
+mod looks;
 mod machine;
 mod orphans;
 mod provider;

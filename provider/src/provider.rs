@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::cluster::Clusters;
-use crate::diagnose;
 use crate::ip_lease::IpLeases;
 use crate::ip_pool::IpPools;
+use crate::looks::Looks;
+use crate::{ansible, diagnose};
 
 /// How long an operation may take that Terraform sets no limit to: refresh, plan, import.
 const LOOKING: Duration = Duration::from_mins(2);
@@ -66,14 +67,19 @@ impl Provider for Kubesmith {
 
     async fn configure(&self, terraform_version: &str, config: ProviderConfig) -> Result<Context> {
         let proxmox = Client::new(config.options(terraform_version)?).map_err(unreachable)?;
-        // One request now gives one clear error, instead of the same one from each resource.
-        proxmox.version().await.map_err(unreachable)?;
+        // One look now gives one clear error, instead of the same one from each resource, which all begin with it.
+        let looks = Looks::new(proxmox.clone());
+        looks.first().await.map_err(unreachable)?;
+
+        // Nobody has to wait for it.
+        drop(tokio::task::spawn_blocking(ansible::sweep));
 
         let owner = config.owner.map(|owner| owner.0);
         let ledger_vmid = setting("ledger_vmid", config.ledger_vmid, "KUBESMITH_LEDGER_VMID")?;
         let playbook = config.ansible_playbook;
         Ok(Context {
             proxmox,
+            looks,
             ledger_vmid: ledger_vmid.unwrap_or(DEFAULT_LEDGER_VMID),
             ansible_playbook: program(
                 setting("ansible_playbook", playbook, "KUBESMITH_ANSIBLE_PLAYBOOK")?
@@ -205,6 +211,8 @@ fn unreachable(error: kubesmith_proxmox::Error) -> Diag {
 pub(crate) struct Context {
     /// The client of the Proxmox VE API.
     pub(crate) proxmox: Client,
+    /// What was seen through it a moment ago.
+    pub(crate) looks: Looks,
     /// The VMID of the machine that holds the ledger.
     pub(crate) ledger_vmid: u32,
     /// The program that runs playbooks.

@@ -4,6 +4,7 @@
 //! nobody else may read, never in arguments or in the environment.
 
 mod content;
+mod folder;
 pub(crate) mod inventory;
 mod progress;
 mod vars;
@@ -20,6 +21,8 @@ use kubesmith_spec::{ClusterSpec, NodeName};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use self::folder::Folder;
+pub(crate) use self::folder::sweep;
 use self::inventory::{Access, Host, inventory};
 use self::progress::Progress;
 use self::vars::vars;
@@ -87,9 +90,7 @@ pub(crate) async fn play(
     limits: &Limits,
     events: &Events,
 ) -> Result<Option<Zeroizing<String>>, PlayError> {
-    // Made with mode 0700, and removed when it goes out of scope. The name is short because the sockets of
-    // ssh connections lie in it, and their paths may only have 108 bytes.
-    let folder = tempfile::Builder::new().prefix("ks-").tempdir()?;
+    let folder = Folder::new()?;
     let root = folder.path();
     prepare(run, root)?;
 
@@ -110,9 +111,9 @@ pub(crate) async fn play(
         .env("ANSIBLE_SSH_CONTROL_PATH_DIR", root.join("cp"))
         .env("ANSIBLE_NOCOLOR", "1")
         .env("KUBESMITH_ANSIBLE_EVENTS", &told)
-        // If we are killed, the playbook ends too: the next apply takes these machines over.
+        // If we are killed, the playbook ends too, and the folder with it: the next apply takes these machines over.
         .stdin_lifeline()
-        .env("KUBESMITH_ANSIBLE_LIFELINE", "1")
+        .env("KUBESMITH_ANSIBLE_LIFELINE", root)
         .env_remove("KUBESMITH_API_TOKEN")
         .timeout(limits.left());
     let finished = tool.run(&limits.cancel, |line| {
