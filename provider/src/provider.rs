@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use kubesmith_proxmox::{ApiToken, Client, Deadline, Options, Trust};
+use kubesmith_proxmox::{ApiToken, Client, Credentials, Deadline, Options, Trust};
 use kubesmith_spec::OwnerName;
 use kubesmith_tfplugin::{Cx, Diag, Model, Provider, Resources, Result, Secret, Text};
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ use crate::ip_pool::IpPools;
 /// How long an operation may take that Terraform sets no limit to: refresh, plan, import.
 const LOOKING: Duration = Duration::from_mins(2);
 /// The VMID of the ledger if none is configured.
-const DEFAULT_LEDGER_VMID: u32 = 9990;
+pub(crate) const DEFAULT_LEDGER_VMID: u32 = 9990;
 
 /// The provider.
 pub(crate) struct Kubesmith;
@@ -90,19 +90,29 @@ impl Provider for Kubesmith {
 }
 
 impl ProviderConfig {
-    /// How to reach Proxmox.
-    fn options(&self, terraform_version: &str) -> Result<Options> {
-        let endpoint: Option<Url> = setting(
-            "endpoint",
-            self.endpoint.as_ref().map(|url| url.0.clone()),
-            "KUBESMITH_ENDPOINT",
-        )?;
+    /// How to reach Proxmox, and as whom.
+    pub(crate) fn options(&self, terraform_version: &str) -> Result<Options> {
         let token = self.api_token.as_ref().map(|token| token.expose().parse::<ApiToken>());
         let token = match token {
             Some(Err(error)) => return Err(faulty("api_token", &error.to_string()).into()),
             Some(Ok(token)) => Some(token),
             None => setting("api_token", None, "KUBESMITH_API_TOKEN")?,
         };
+        let mut options = self.place(terraform_version)?;
+        let token = token.ok_or_else(|| {
+            needed("api_token", "KUBESMITH_API_TOKEN", "an API token, user@realm!name=secret")
+        })?;
+        options.credentials = token.into();
+        Ok(options)
+    }
+
+    /// How to reach Proxmox, as nobody yet.
+    pub(crate) fn place(&self, terraform_version: &str) -> Result<Options> {
+        let endpoint: Option<Url> = setting(
+            "endpoint",
+            self.endpoint.as_ref().map(|url| url.0.clone()),
+            "KUBESMITH_ENDPOINT",
+        )?;
         let endpoint = endpoint.ok_or_else(|| {
             needed("endpoint", "KUBESMITH_ENDPOINT", "the address of the Proxmox VE API")
         })?;
@@ -111,10 +121,7 @@ impl ProviderConfig {
                 faulty("endpoint", &format!("{endpoint} is not an https:// address")).into()
             );
         }
-        let token = token.ok_or_else(|| {
-            needed("api_token", "KUBESMITH_API_TOKEN", "an API token, user@realm!name=secret")
-        })?;
-        let mut options = Options::new(endpoint, token);
+        let mut options = Options::new(endpoint, Credentials::Nobody);
         options.trust = self.trust()?;
         let version = env!("CARGO_PKG_VERSION");
         options.user_agent =
@@ -215,6 +222,12 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// For an administrator, who manages no lease and runs no playbook.
+    pub(crate) fn of_administrator(proxmox: Client, ledger_vmid: u32) -> Self {
+        let ansible_playbook = PathBuf::new();
+        Self { proxmox, ledger_vmid, ansible_playbook, owner: None, leases: Mutex::default() }
+    }
+
     /// The Terraform state on whose behalf this runs.
     pub(crate) fn owner(&self) -> Result<&OwnerName> {
         self.owner.as_ref().ok_or_else(|| {

@@ -4,10 +4,12 @@
 //! awaited by their [`Upid`], and below them the calls themselves. It decides nothing: whether a machine is ours, whether to
 //! retry an unknown outcome, and in which order things happen is the caller's business.
 
+mod access;
 mod client;
 mod cluster;
 mod error;
 mod firewall;
+mod login;
 mod retry;
 mod task;
 mod tls;
@@ -16,10 +18,12 @@ mod vm;
 mod vm_config;
 mod wire;
 
+pub use access::{Acl, AclRow, Role};
 pub use client::{Client, Options, Permit};
 pub use cluster::{Node, Permissions, Pool, Storage, Version, VmResource};
 pub use error::{Class, Error, Refusal};
 pub use firewall::{IpSet, IpSetInfo, IpSetRow};
+pub use login::{Credentials, Ticket};
 pub use retry::{Deadline, retry};
 pub use task::{InvalidUpid, TaskOutcome, Upid};
 pub use tls::{Fingerprint, InvalidFingerprint, Trust};

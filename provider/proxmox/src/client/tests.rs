@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{CloneVm, DestroyDisks, Upid};
+use crate::{ApiToken, CloneVm, DestroyDisks, Upid};
 
 const CLONE_UPID: &str = "UPID:pve:00000330:0003BE25:6B02D58C:qmclone:9000:root@pam!tf:";
 const MINUTE: Duration = Duration::from_mins(1);
