@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::people::attempts::Attempts;
 use crate::people::passwords::Passwords;
+use crate::runs::{Runs, stream};
 use crate::store::Store;
+use crate::terraform::command::Terraform;
 use crate::ui::Templates;
 
 /// The long-lived parts; cheap to clone.
@@ -27,7 +29,15 @@ pub struct Parts {
     pub passwords: Passwords,
     /// Who failed to sign in lately.
     pub attempts: Attempts,
-    /// Cancelled when the portal is to end: streams close, runs are not started any more.
+    /// Terraform as it was configured.
+    pub terraform: Terraform,
+    /// The runs that work.
+    pub runs: Runs,
+    /// The streams that watch them.
+    pub streams: stream::Open,
+    /// Cancelled first when the portal is to end: no run is started any more, and those that work are asked to stop.
+    pub draining: CancellationToken,
+    /// Cancelled when the portal is to end and no run works any more: streams close.
     pub stopping: CancellationToken,
 }
 
@@ -39,6 +49,10 @@ impl App {
             templates: Templates::embedded()?,
             passwords: Passwords::new(),
             attempts: Attempts::default(),
+            terraform: Terraform::of(&config)?,
+            runs: Runs::default(),
+            streams: stream::Open::default(),
+            draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
             store,
             config,

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use jiff::SignedDuration;
+use kubesmith_spec::{PackageMirror, StorageName};
 use serde::Deserialize;
 use url::Url;
+
+use crate::cluster::catalogue::{self, Template};
 
 /// What `kubesmith-portal init` writes: every key with its meaning.
 pub const COMMENTED: &str = include_str!("../kubesmith-portal.toml");
@@ -33,6 +36,9 @@ pub struct Config {
     pub proxmox: Proxmox,
     /// The program and its limits.
     pub terraform: Terraform,
+    /// What clusters can be made from; the first is the one that a form begins with.
+    #[serde(rename = "template", default)]
+    pub templates: Vec<Template>,
 }
 
 /// How long sessions and keys live.
@@ -75,6 +81,10 @@ pub struct Proxmox {
     pub ca_file: Option<PathBuf>,
     /// VMID of the address ledger.
     pub ledger_vmid: Option<u32>,
+    /// The storage of machines' disks; the template's own if not given.
+    pub storage: Option<StorageName>,
+    /// Where Kubernetes packages come from, if a template lacks them.
+    pub package_mirror: Option<PackageMirror>,
 }
 
 /// Terraform and where the provider comes from.
@@ -86,6 +96,8 @@ pub struct Terraform {
     pub program: PathBuf,
     /// A filesystem mirror that holds the provider.
     pub provider_mirror: PathBuf,
+    /// The `ansible-playbook` that the provider starts; found on the PATH if not given.
+    pub ansible_playbook: Option<PathBuf>,
     /// How many runs at once.
     #[serde(default = "parallel_runs")]
     pub parallel_runs: usize,
@@ -122,6 +134,8 @@ impl Config {
             "public_url: plain http is only for localhost; people's passwords need https, which a proxy in front can bring"
         );
         ensure!(config.terraform.parallel_runs > 0, "terraform.parallel_runs: at least 1");
+        catalogue::problems(&config.templates)
+            .map_or(Ok(()), |problem| Err(anyhow::anyhow!("template: {problem}")))?;
         ensure!(
             config.people.key_days > 0 && config.people.key_days <= config.people.key_days_max,
             "people.key_days: from 1 to key_days_max"

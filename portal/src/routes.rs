@@ -124,6 +124,38 @@ pub fn table() -> Vec<Route> {
         ),
         // API: audit
         get("/api/v1/audit", Action::SeeAudit, api::audit::list),
+        // API: clusters: what they are, and what becomes of them
+        get("/api/v1/clusters", Action::SeeOwn, api::clusters::list),
+        post(
+            "/api/v1/environments/{environment}/clusters",
+            Action::CreateCluster,
+            api::clusters::create,
+        ),
+        get("/api/v1/clusters/{cluster}", Action::SeeCluster, api::clusters::show),
+        patch("/api/v1/clusters/{cluster}", Action::ChangeCluster, api::clusters::change),
+        delete("/api/v1/clusters/{cluster}", Action::DestroyCluster, api::clusters::destroy),
+        post("/api/v1/clusters/{cluster}/retry", Action::ChangeCluster, api::clusters::retry),
+        put("/api/v1/clusters/{cluster}/protection", Action::ShareCluster, api::clusters::protect),
+        get("/api/v1/clusters/{cluster}/main.tf", Action::SeeCluster, api::clusters::main_tf),
+        get("/api/v1/clusters/{cluster}/export", Action::SeeCluster, api::clusters::export),
+        post(
+            "/api/v1/clusters/{cluster}/files",
+            Action::ChangeCluster,
+            api::clusters::restore_files,
+        ),
+        // API: Terraform's http backend
+        get("/api/v1/clusters/{cluster}/state", Action::ReadState, api::state::read),
+        post("/api/v1/clusters/{cluster}/state", Action::WriteState, api::state::write),
+        delete("/api/v1/clusters/{cluster}/state", Action::WriteState, api::state::delete),
+        post("/api/v1/clusters/{cluster}/state/lock", Action::WriteState, api::state::lock),
+        delete("/api/v1/clusters/{cluster}/state/lock", Action::WriteState, api::state::unlock),
+        // API: runs
+        get("/api/v1/clusters/{cluster}/runs", Action::SeeCluster, api::runs::list),
+        get("/api/v1/runs/{run}", Action::SeeCluster, api::runs::show),
+        post("/api/v1/runs/{run}/approve", Action::ChangeCluster, api::runs::approve),
+        post("/api/v1/runs/{run}/cancel", Action::ChangeCluster, api::runs::cancel),
+        get("/api/v1/runs/{run}/log", Action::SeeCluster, api::runs::log),
+        get("/api/v1/runs/{run}/events", Action::SeeCluster, api::runs::events),
     ]
 }
 

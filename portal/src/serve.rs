@@ -19,6 +19,7 @@ use crate::answer::{self, Asked};
 use crate::config::Config;
 use crate::gate::RequestId;
 use crate::people::{accounts, proof};
+use crate::runs::queue;
 use crate::{App, Error, metrics, routes};
 
 /// The most that a body may hold; routes that take more say so themselves.
@@ -42,7 +43,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("could not listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, url = %app.config.public_url, "serving");
+    app.terraform.prepare(&app.config)?;
     welcome(&app).await?;
+    tokio::spawn(work(app.clone()));
     tokio::spawn(sweep(app.clone()));
     let stopping = app.stopping.clone();
     let service = router(&app).into_make_service_with_connect_info::<SocketAddr>();
@@ -77,6 +80,13 @@ async fn welcome(app: &App) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Works on runs until the portal is asked to end. Only when the last one has ended, and has sent its state, is serving over.
+async fn work(app: App) {
+    let stopping = app.stopping.clone().drop_guard();
+    queue::serve(app).await;
+    drop(stopping);
+}
+
 async fn sweep(app: App) {
     let mut ticks = tokio::time::interval(SWEEP);
     while app.stopping.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -96,7 +106,7 @@ fn asked_to_end(app: App) -> anyhow::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
         tracing::info!("asked to end");
-        app.stopping.cancel();
+        app.draining.cancel();
     })
 }
 

@@ -1,9 +1,12 @@
 //! `/api/v1`: everything the pages do, one file per noun.
 
 pub mod audit;
+pub mod clusters;
 pub mod environments;
 pub mod grants;
 pub mod health;
 pub mod keys;
 pub mod me;
+pub mod runs;
+pub mod state;
 pub mod users;

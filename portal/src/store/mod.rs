@@ -16,6 +16,7 @@ pub mod audit;
 pub mod clusters;
 pub mod environments;
 pub mod grants;
+pub mod idempotency;
 pub mod keys;
 pub mod kubeconfigs;
 pub mod links;

@@ -1,1 +1,195 @@
-//! Limits and what is reserved of them.
+//! How much may be held, and what is held of it. Reservations change only in the transaction that queues or ends a run.
+
+use sqlx::{FromRow, Sqlite, SqliteConnection, Transaction};
+
+use crate::ids::{ClusterId, EnvironmentId, PersonId};
+use crate::quota::{Amount, Gauge, Limit, Scope};
+use crate::store::{Result, Store};
+
+#[derive(FromRow)]
+struct Numbers {
+    clusters: Option<i64>,
+    machines: Option<i64>,
+    cores: Option<i64>,
+    memory_mib: Option<i64>,
+    disk_gib: Option<i64>,
+}
+
+impl From<Numbers> for Amount {
+    fn from(numbers: Numbers) -> Self {
+        let number = |number: Option<i64>| number.and_then(|n| n.try_into().ok()).unwrap_or(0);
+        Self {
+            clusters: number(numbers.clusters),
+            machines: number(numbers.machines),
+            cores: number(numbers.cores),
+            memory_mib: number(numbers.memory_mib),
+            disk_gib: number(numbers.disk_gib),
+        }
+    }
+}
+
+impl From<Numbers> for Limit {
+    fn from(numbers: Numbers) -> Self {
+        let number = |number: Option<i64>| number.and_then(|n| n.try_into().ok());
+        Self {
+            clusters: number(numbers.clusters),
+            machines: number(numbers.machines),
+            cores: number(numbers.cores),
+            memory_mib: number(numbers.memory_mib),
+            disk_gib: number(numbers.disk_gib),
+        }
+    }
+}
+
+impl Scope {
+    /// As it stands in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Environment => "environment",
+            Self::Site => "site",
+        }
+    }
+}
+
+impl Store {
+    /// The quotas that a cluster of this person in this environment counts in, and what would be held if it took `after` instead
+    /// of what it holds now.
+    pub async fn gauges(
+        &self,
+        person: &PersonId,
+        environment: &EnvironmentId,
+        cluster: Option<&ClusterId>,
+        after: Amount,
+    ) -> Result<Vec<Gauge>> {
+        let mut connection = self.read().acquire().await?;
+        Self::gauges_in(&mut connection, person, environment, cluster, after).await
+    }
+
+    pub(super) async fn gauges_in(
+        connection: &mut SqliteConnection,
+        person: &PersonId,
+        environment: &EnvironmentId,
+        cluster: Option<&ClusterId>,
+        after: Amount,
+    ) -> Result<Vec<Gauge>> {
+        let own = match cluster {
+            Some(cluster) => held(connection, "WHERE cluster = ?", Some(cluster.as_str())).await?,
+            None => Amount::default(),
+        };
+        let scopes = [
+            (Scope::Person, person.as_str(), "WHERE person = ?", Some(person.as_str())),
+            (
+                Scope::Environment,
+                environment.as_str(),
+                "WHERE environment = ?",
+                Some(environment.as_str()),
+            ),
+            (Scope::Site, "", "", None),
+        ];
+        let mut gauges = Vec::new();
+        for (scope, id, of, bound) in scopes {
+            let held = held(connection, of, bound).await?;
+            let limit = limit(connection, scope, id).await?;
+            gauges.push(Gauge { scope, limit, held, after: held.without(own).and(after) });
+        }
+        Ok(gauges)
+    }
+
+    /// What a cluster holds from now on.
+    pub(super) async fn reserve(
+        transaction: &mut Transaction<'_, Sqlite>,
+        cluster: &ClusterId,
+        person: &PersonId,
+        environment: &EnvironmentId,
+        amount: Amount,
+    ) -> Result<()> {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        sqlx::query(
+            "INSERT INTO reservations (cluster, person, environment, machines, cores, memory_mib, disk_gib)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (cluster) DO UPDATE SET machines = excluded.machines, cores = excluded.cores,
+                 memory_mib = excluded.memory_mib, disk_gib = excluded.disk_gib",
+        )
+        .bind(cluster)
+        .bind(person)
+        .bind(environment)
+        .bind(number(amount.machines))
+        .bind(number(amount.cores))
+        .bind(number(amount.memory_mib))
+        .bind(number(amount.disk_gib))
+        .execute(&mut **transaction)
+        .await?;
+        Ok(())
+    }
+
+    /// What a cluster holds.
+    pub(super) async fn reserved(
+        transaction: &mut Transaction<'_, Sqlite>,
+        cluster: &ClusterId,
+    ) -> Result<Amount> {
+        held(transaction, "WHERE cluster = ?", Some(cluster.as_str())).await
+    }
+
+    /// The cluster holds nothing any more.
+    pub(super) async fn release(
+        transaction: &mut Transaction<'_, Sqlite>,
+        cluster: &ClusterId,
+    ) -> Result<()> {
+        let delete = sqlx::query("DELETE FROM reservations WHERE cluster = ?");
+        delete.bind(cluster).execute(&mut **transaction).await?;
+        Ok(())
+    }
+
+    /// What may be held: of one person or environment, or with an empty `id` of everyone who has no limit of their own.
+    pub async fn set_limit(&self, scope: Scope, id: &str, limit: Limit) -> Result<()> {
+        let number = |number: Option<u64>| number.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        sqlx::query(
+            "INSERT INTO quotas (scope, id, clusters, machines, cores, memory_mib, disk_gib) VALUES (?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (scope, id) DO UPDATE SET clusters = excluded.clusters, machines = excluded.machines,
+                 cores = excluded.cores, memory_mib = excluded.memory_mib, disk_gib = excluded.disk_gib",
+        )
+        .bind(scope.as_str())
+        .bind(id)
+        .bind(number(limit.clusters))
+        .bind(number(limit.machines))
+        .bind(number(limit.cores))
+        .bind(number(limit.memory_mib))
+        .bind(number(limit.disk_gib))
+        .execute(self.write())
+        .await?;
+        Ok(())
+    }
+
+    /// What may be held, as it was set; the default's if there is nothing of its own.
+    pub async fn limit(&self, scope: Scope, id: &str) -> Result<Limit> {
+        let mut connection = self.read().acquire().await?;
+        limit(&mut connection, scope, id).await
+    }
+}
+
+async fn held(
+    connection: &mut SqliteConnection,
+    of: &'static str,
+    bound: Option<&str>,
+) -> Result<Amount> {
+    let query = format!(
+        "SELECT COUNT(*) AS clusters, SUM(machines) AS machines, SUM(cores) AS cores, SUM(memory_mib) AS memory_mib,
+                SUM(disk_gib) AS disk_gib FROM reservations {of}"
+    );
+    let query = sqlx::query_as::<_, Numbers>(sqlx::AssertSqlSafe(query));
+    let query = if let Some(bound) = bound { query.bind(bound) } else { query };
+    Ok(query.fetch_one(connection).await?.into())
+}
+
+async fn limit(connection: &mut SqliteConnection, scope: Scope, id: &str) -> Result<Limit> {
+    let found: Option<Numbers> = sqlx::query_as(
+        "SELECT clusters, machines, cores, memory_mib, disk_gib FROM quotas WHERE scope = ? AND id IN (?, '')
+         ORDER BY id DESC LIMIT 1",
+    )
+    .bind(scope.as_str())
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
+    Ok(found.map(Limit::from).unwrap_or_default())
+}

@@ -1,1 +1,5 @@
-//! Terraform as a supervised child.
+//! The real Terraform: started, watched, stopped, understood.
+
+pub mod command;
+pub mod mirror;
+pub mod stream;

@@ -8,7 +8,7 @@ use std::process::{Child, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::world::{World, config};
+use crate::world::{World, config, mirror};
 
 #[expect(clippy::disallowed_methods, reason = "the program under test")]
 fn portal(arguments: &[&str]) -> std::process::Command {
@@ -34,6 +34,7 @@ fn configured(folder: &TempDir) -> String {
     let text = text
         .replace("127.0.0.1:8080", "127.0.0.1:0")
         .replace("https://kubesmith.example.edu", "http://127.0.0.1:8080")
+        .replace("/usr/share/kubesmith/providers", mirror(folder).to_str().expect("UTF-8"))
         .replace("/var/lib/kubesmith-portal", folder.path().join("data").to_str().expect("UTF-8"));
     fs::write(path, text).expect("written");
     path.to_owned()

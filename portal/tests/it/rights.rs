@@ -89,6 +89,27 @@ const EXPECTED: &[(&str, &str)] = &[
     ("GET /api/v1/clusters/{cluster}/grants", "-..++++++.++-+."),
     ("PUT /api/v1/clusters/{cluster}/grants/{person}", "-..xxx+x+.x+-x."),
     ("DELETE /api/v1/clusters/{cluster}/grants/{person}", "-..xxx+x+.x+-x."),
+    ("GET /api/v1/clusters", "-+++++++++++-+."),
+    ("POST /api/v1/environments/{environment}/clusters", "-.+++++x+.x+-x."),
+    ("GET /api/v1/clusters/{cluster}", "-..++++++.++-+."),
+    ("PATCH /api/v1/clusters/{cluster}", "-..xx++x+.x+-x."),
+    ("DELETE /api/v1/clusters/{cluster}", "-..xxx+x+.x+-x."),
+    ("POST /api/v1/clusters/{cluster}/retry", "-..xx++x+.x+-x."),
+    ("PUT /api/v1/clusters/{cluster}/protection", "-..xxx+x+.x+-x."),
+    ("GET /api/v1/clusters/{cluster}/main.tf", "-..++++++.++-+."),
+    ("GET /api/v1/clusters/{cluster}/export", "-..++++++.++-+."),
+    ("POST /api/v1/clusters/{cluster}/files", "-..xx++x+.x+-x."),
+    ("GET /api/v1/clusters/{cluster}/state", "-..xxx+x+.x+-x."),
+    ("POST /api/v1/clusters/{cluster}/state", "-..xxx+x+.x+-x."),
+    ("DELETE /api/v1/clusters/{cluster}/state", "-..xxx+x+.x+-x."),
+    ("POST /api/v1/clusters/{cluster}/state/lock", "-..xxx+x+.x+-x."),
+    ("DELETE /api/v1/clusters/{cluster}/state/lock", "-..xxx+x+.x+-x."),
+    ("GET /api/v1/clusters/{cluster}/runs", "-..++++++.++-+."),
+    ("GET /api/v1/runs/{run}", "-..++++++.++-+."),
+    ("POST /api/v1/runs/{run}/approve", "-..xx++x+.x+-x."),
+    ("POST /api/v1/runs/{run}/cancel", "-..xx++x+.x+-x."),
+    ("GET /api/v1/runs/{run}/log", "-..++++++.++-+."),
+    ("GET /api/v1/runs/{run}/events", "-..++++++.++-+."),
     ("GET /api/v1/audit", "-xxxxxxxxx++-x."),
 ];
 
@@ -167,10 +188,11 @@ impl Stage {
         let run = RunId::new();
         world
             .execute(&format!(
-                "INSERT INTO runs (id, cluster, kind, state, requested_by, created_at)
-                 VALUES ('{run}', '{cluster}', 'create', 'queued', '{}', '{}')",
+                "INSERT INTO runs (id, cluster, kind, state, spec, requested_by, created_at, finished_at)
+                 VALUES ('{run}', '{cluster}', 'create', 'succeeded', '{}', '{}', '{now}', '{now}')",
+                crate::world::SPEC,
                 people["own"].id,
-                Time::now()
+                now = Time::now()
             ))
             .await;
         let secret = Secret::new();

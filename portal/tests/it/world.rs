@@ -49,11 +49,34 @@ pub(crate) struct Person {
 pub(crate) const PASSWORD: &str = "correct horse battery";
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 
+/// What a small cluster is made from.
+pub(crate) const SPEC: &str = r#"{
+    "wanted": {
+        "name": "demo", "template": "ubuntu-24.04-k8s-1.36", "kubernetes_version": "1.36.4", "lease_size": 6,
+        "control_plane": {"cores": 2, "memory_mib": 4096, "disk_gib": 20},
+        "workers": {"count": 2, "size": {"cores": 2, "memory_mib": 4096, "disk_gib": 20}}
+    },
+    "site": {"pool": "lab", "bridge": "vmbr0"}
+}"#;
+
 /// A valid configuration whose folder is this one.
 pub(crate) fn config(folder: &TempDir) -> Config {
     let mut config = Config::parse(kubesmith_portal::config::COMMENTED).expect("valid");
     config.data = folder.path().join("data");
+    config.terraform.provider_mirror = mirror(folder);
     config
+}
+
+/// A mirror with something in the provider's place, for files that name its version and hash.
+pub(crate) fn mirror(folder: &TempDir) -> std::path::PathBuf {
+    let mirror = folder.path().join("mirror");
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let package = mirror
+        .join("registry.terraform.io/kubesmith/kubesmith/0.1.0")
+        .join(format!("{}_{arch}", std::env::consts::OS));
+    std::fs::create_dir_all(&package).expect("made");
+    std::fs::write(package.join("terraform-provider-kubesmith_v0.1.0"), "").expect("written");
+    mirror
 }
 
 impl World {
@@ -144,7 +167,7 @@ impl World {
         let id = ClusterId::new();
         self.execute(&format!(
             "INSERT INTO clusters (id, name, environment, spec, created_by, created_at)
-             VALUES ('{id}', '{name}', '{environment}', '{{}}', '{by}', '{}')",
+             VALUES ('{id}', '{name}', '{environment}', '{SPEC}', '{by}', '{}')",
             Time::now()
         ))
         .await;

@@ -1,0 +1,259 @@
+//! What a run tells whoever watches: one JSON object a line, merged from Terraform's stream, the provider's stage events and
+//! the portal's own steps. Kept with the run; read from any offset.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+
+use kubesmith_spec::events::{Phase, Status};
+use serde::{Deserialize, Serialize};
+
+use super::machine::State;
+use crate::cluster::folder::Folder;
+use crate::terraform::stream::{Diagnostic, Progress};
+use crate::time::Time;
+
+/// The file's name in the folder of its run.
+pub const FILE: &str = "log.jsonl";
+/// What of a text is kept.
+const LONGEST: usize = 2_000;
+/// When the log is this long, only what matters is still written.
+const FULL: u64 = 2 * 1024 * 1024;
+/// A reader gets at most this at once.
+const PIECE: u64 = 256 * 1024;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// When.
+    pub time: Time,
+    /// What.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Entry {
+    /// The run is in another state now.
+    State {
+        /// Which.
+        state: State,
+    },
+    /// A step of the provider.
+    Stage {
+        /// In which phase of the work.
+        phase: Phase,
+        /// The step, in words.
+        step: String,
+        /// How far it is.
+        status: Status,
+        /// The machine it concerns.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<String>,
+        /// What else is worth knowing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// A resource of the plan.
+    Resource {
+        /// Its address.
+        address: String,
+        /// What is done to it.
+        action: String,
+        /// How far that is.
+        progress: Progress,
+    },
+    /// A warning or an error.
+    Diagnostic(Diagnostic),
+    /// Anything else.
+    Text {
+        /// In words.
+        text: String,
+    },
+}
+
+/// Writes the log of a run. Every line is one write at the end of the file.
+pub struct Writer {
+    file: File,
+    length: u64,
+}
+
+impl Writer {
+    /// Goes on where an earlier one ended.
+    pub fn open(folder: &Folder) -> io::Result<Self> {
+        let mut file = folder.append(FILE)?;
+        let mut length = file.metadata()?.len();
+        if length > 0 {
+            // Who was killed in the middle of a line gets an end of line, so that the next one is whole.
+            let mut last = [0];
+            file.seek(SeekFrom::Start(length - 1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                file.write_all(b"\n")?;
+                length += 1;
+            }
+        }
+        Ok(Self { file, length })
+    }
+
+    /// Adds a line.
+    pub fn write(&mut self, entry: Entry) -> io::Result<()> {
+        let matters = matches!(entry, Entry::State { .. } | Entry::Diagnostic(_));
+        if self.length > FULL && !matters {
+            return Ok(());
+        }
+        let line = Line { time: Time::now(), entry: entry.clean() };
+        let mut text = serde_json::to_vec(&line)?;
+        text.push(b'\n');
+        self.file.write_all(&text)?;
+        self.length += text.len() as u64;
+        Ok(())
+    }
+
+    /// A line in words.
+    pub fn say(&mut self, text: impl Into<String>) -> io::Result<()> {
+        self.write(Entry::Text { text: text.into() })
+    }
+}
+
+impl Entry {
+    /// Without control characters, and short enough.
+    fn clean(self) -> Self {
+        let tidy = |text: String| clean(&text);
+        match self {
+            Self::State { state } => Self::State { state },
+            Self::Stage { phase, step, status, node, detail } => Self::Stage {
+                phase,
+                step: tidy(step),
+                status,
+                node: node.map(tidy),
+                detail: detail.map(tidy),
+            },
+            Self::Resource { address, action, progress } => {
+                Self::Resource { address: tidy(address), action: tidy(action), progress }
+            }
+            Self::Diagnostic(Diagnostic { error, summary, detail }) => {
+                Self::Diagnostic(Diagnostic { error, summary: tidy(summary), detail: tidy(detail) })
+            }
+            Self::Text { text } => Self::Text { text: tidy(text) },
+        }
+    }
+}
+
+/// Takes away what a terminal would obey, and what is too long to be read.
+pub fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len().min(LONGEST));
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if clean.len() >= LONGEST {
+            clean.push('…');
+            break;
+        }
+        match letter {
+            // ESC [ ... letter, and ESC ] ... BEL.
+            '\u{1b}' => match letters.next() {
+                Some('[') => while letters.next().is_some_and(|c| !('@'..='~').contains(&c)) {},
+                Some(']') => while letters.next().is_some_and(|c| c != '\u{7}') {},
+                _ => {}
+            },
+            '\n' | '\t' => clean.push(letter),
+            c if c.is_control() || is_bidi(c) => {}
+            c => clean.push(c),
+        }
+    }
+    clean
+}
+
+/// What turns text around, so that it reads as something else.
+fn is_bidi(letter: char) -> bool {
+    matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whole lines from an offset on, each with the offset behind it. An offset inside a line begins with the next one.
+pub fn read(folder: &Folder, offset: u64) -> io::Result<Vec<(u64, Line)>> {
+    let Some(mut file) = folder.reader(FILE)? else { return Ok(Vec::new()) };
+    // One byte earlier, to see whether a line begins here.
+    let start = offset.saturating_sub(1);
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(PIECE).read_to_end(&mut bytes)?;
+    let mut place = start;
+    let mut lines = Vec::new();
+    for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let begins = place >= offset;
+        place += piece.len() as u64;
+        if begins
+            && piece.ends_with(b"\n")
+            && let Ok(line) = serde_json::from_slice(piece)
+        {
+            lines.push((place, line));
+        }
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(folder: &Folder, offset: u64) -> Vec<String> {
+        let lines = read(folder, offset).unwrap().into_iter();
+        let texts = lines.map(|(_, line)| match line.entry {
+            Entry::Text { text } => text,
+            other => format!("{other:?}"),
+        });
+        texts.collect()
+    }
+
+    #[test]
+    fn a_log_is_read_from_any_offset_and_survives_half_a_line() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::make(root.path()).unwrap();
+        let mut writer = Writer::open(&folder).unwrap();
+        writer.say("one").unwrap();
+        writer.say("two").unwrap();
+        let after_one = read(&folder, 0).unwrap()[0].0;
+        assert_eq!(texts(&folder, after_one), ["two"]);
+        assert_eq!(texts(&folder, after_one - 1), ["two"], "not a second time, not by half");
+        assert_eq!(texts(&folder, 1), ["two"]);
+        assert_eq!(texts(&folder, 1_000_000), Vec::<String>::new());
+
+        folder.append(FILE).unwrap().write_all(b"{\"time\":").unwrap();
+        assert_eq!(texts(&folder, 0), ["one", "two"]);
+        Writer::open(&folder).unwrap().say("three").unwrap();
+        assert_eq!(texts(&folder, 0), ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_taken_away() {
+        assert_eq!(
+            clean("\u{1b}[31mred\u{1b}[0m \u{1b}]0;title\u{7}ok\r\u{8}\u{202e}x"),
+            "red okx"
+        );
+        assert_eq!(clean("a\tb\nc"), "a\tb\nc");
+        assert!(clean(&"x".repeat(10_000)).len() < 2_010);
+    }
+
+    #[test]
+    fn a_full_log_still_says_what_matters() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::make(root.path()).unwrap();
+        let mut writer = Writer::open(&folder).unwrap();
+        let long = "x".repeat(LONGEST);
+        for _ in 0..1_500 {
+            writer.say(long.clone()).unwrap();
+        }
+        writer.write(Entry::State { state: State::Failed }).unwrap();
+        let length = folder.reader(FILE).unwrap().unwrap().metadata().unwrap().len();
+        assert!(length < FULL + 2 * 2_100, "{length}");
+        let mut offset = 0;
+        let mut last = None;
+        loop {
+            let lines = read(&folder, offset).unwrap();
+            let Some((next, line)) = lines.into_iter().next_back() else { break };
+            (offset, last) = (next, Some(line.entry));
+        }
+        assert_eq!(last, Some(Entry::State { state: State::Failed }));
+    }
+}

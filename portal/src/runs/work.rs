@@ -1,0 +1,313 @@
+//! The two halves of a run: Terraform plans, and Terraform applies what was approved.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kubesmith_process::Tool;
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use super::finish::{self, Ended};
+use super::log::Writer;
+use super::machine::{Event, Kind};
+use super::supervise::{Outcome, Outputs, supervise};
+use super::{Failure, Live};
+use crate::App;
+use crate::cluster::exists::State;
+use crate::cluster::folder::Folder;
+use crate::cluster::plan::{self, Effect, Line, Plan};
+use crate::cluster::workspace::{Files, Workspace};
+use crate::state::States;
+use crate::store::runs::Run;
+use crate::terraform::command::{Session, Terraform};
+
+/// The saved plan's name in the folder of its run.
+const PLAN: &str = "plan.tfplan";
+/// How long a run waits for somebody else's lock.
+const LOCKED: Duration = Duration::from_mins(10);
+/// A call that only prepares or looks takes seconds.
+const SHORT: Duration = Duration::from_mins(5);
+
+/// Everything that one turn of a run works with.
+pub struct Turn<'a> {
+    /// The portal.
+    pub app: &'a App,
+    /// The run, as it stood when its turn began.
+    pub run: &'a Run,
+    /// How it is stopped.
+    pub live: &'a Live,
+    /// The cluster's folder.
+    pub workspace: Workspace,
+    /// The run's folder in it.
+    pub folder: Folder,
+    /// What people watch.
+    pub writer: Writer,
+    session: Session,
+}
+
+/// How the planning half ended.
+pub enum Planned {
+    /// The plan lies there.
+    Ready(Box<Plan>, String),
+    /// It ends here.
+    Ended(Ended),
+}
+
+impl<'a> Turn<'a> {
+    /// Opens the folders of a run.
+    pub fn open(
+        app: &'a App,
+        run: &'a Run,
+        live: &'a Live,
+        token: Zeroizing<String>,
+    ) -> anyhow::Result<Self> {
+        let root = std::path::absolute(app.config.workspaces())?;
+        let workspace = Workspace::open(&root, &run.cluster)
+            .with_context(|| format!("the workspace of {} cannot be opened", run.cluster))?;
+        let folder = workspace.run(&run.id)?;
+        let writer = Writer::open(&folder)?;
+        let session = Session {
+            cluster: run.cluster.clone(),
+            run: run.id.clone(),
+            token,
+            folder: workspace.path().to_owned(),
+        };
+        Ok(Self { app, run, live, workspace, folder, writer, session })
+    }
+
+    /// The state of the cluster.
+    pub fn states(&self) -> anyhow::Result<States> {
+        Ok(States::new(self.workspace.state()?))
+    }
+
+    fn terraform(&self) -> &Terraform {
+        &self.app.terraform
+    }
+
+    fn plan_path(&self) -> PathBuf {
+        self.folder.path().join(PLAN)
+    }
+
+    /// Files, init, plan, and the plan in words.
+    pub async fn plan(&mut self) -> anyhow::Result<Planned> {
+        let edited = self.workspace.edited()?;
+        if !edited.is_empty() {
+            return Ok(Planned::Ended(Ended::failed(edited_by_hand(&edited))));
+        }
+        if let Some(ended) = self.await_lock().await? {
+            return Ok(Planned::Ended(ended));
+        }
+        let backend = self.terraform().backend(&self.run.cluster);
+        let files = Files::render(&self.run.spec, &backend, &self.terraform().provider()?)?;
+        self.workspace.write(&files)?;
+        self.say("Preparing Terraform.")?;
+        let init = self.terraform().init(&self.session)?;
+        if let Err(ended) =
+            self.short(&init, "init_failed", "Terraform could not be prepared").await?
+        {
+            return Ok(Planned::Ended(ended));
+        }
+        let state = self.states()?.current()?;
+        let half_made =
+            state.as_ref().and_then(State::cluster).is_some_and(|cluster| cluster.tainted);
+        if self.run.kind == Kind::Retry && half_made {
+            let untaint = self.terraform().untaint(&self.session)?;
+            let failed = "What was half made could not be taken up again";
+            if let Err(ended) = self.short(&untaint, "untaint_failed", failed).await? {
+                return Ok(Planned::Ended(ended));
+            }
+        }
+        let destroy = self.run.kind == Kind::Destroy;
+        let tool = self.terraform().plan(&self.session, &self.plan_path(), destroy)?;
+        let outcome = self.supervise(&tool, ["plan.stdout", "plan.stderr"]).await?;
+        if let Some(ended) =
+            finish::unless_done(&outcome, "plan_failed", "Terraform could not make a plan")
+        {
+            return Ok(Planned::Ended(ended));
+        }
+        self.understand(state.as_ref()).await
+    }
+
+    async fn understand(&mut self, state: Option<&State>) -> anyhow::Result<Planned> {
+        let show = self.terraform().show(&self.session, &self.plan_path())?;
+        let shown = match self.short(&show, "plan_failed", "The plan cannot be shown").await? {
+            Ok(shown) => shown,
+            Err(ended) => return Ok(Planned::Ended(ended)),
+        };
+        let mut plan = match plan::read(&shown, self.run.kind == Kind::Destroy) {
+            Ok(plan) => plan,
+            Err(refused) => {
+                let next = "Nothing was changed. Tell an administrator: this should not happen.";
+                let failure = Failure::new("plan_refused", refused.to_string(), next);
+                return Ok(Planned::Ended(Ended::failed(failure)));
+            }
+        };
+        if self.clears(state) {
+            plan.lines.push(Line {
+                effect: Effect::Removes,
+                text: "Machines that an earlier, interrupted run left and that no state knows are removed first.".to_owned(),
+            });
+            if self.run.kind == Kind::Destroy && plan.effect == Effect::Nothing {
+                plan.effect = Effect::Destroys;
+                "What is left of the cluster is destroyed.".clone_into(&mut plan.headline);
+            }
+        }
+        let bytes = self.folder.read(PLAN)?.context("Terraform has saved no plan")?;
+        let headline = plan.headline.clone();
+        self.say(headline)?;
+        Ok(Planned::Ready(Box::new(plan), hash(&bytes)))
+    }
+
+    /// Whether leftovers are looked for before the plan is applied: always before a destroy, and before trying again what
+    /// died before Terraform knew of it.
+    fn clears(&self, state: Option<&State>) -> bool {
+        let known = state.is_some_and(|state| state.cluster().is_some());
+        self.run.kind == Kind::Destroy || (self.run.kind == Kind::Retry && !known)
+    }
+
+    /// The plan that was approved, and no other.
+    pub async fn apply(&mut self) -> anyhow::Result<Ended> {
+        let bytes = self.folder.read(PLAN)?;
+        let hash_now = bytes.as_deref().map(hash);
+        if hash_now.is_none() || hash_now != self.run.plan_hash {
+            return Ok(Ended::failed(Failure::new(
+                "plan_changed",
+                "The saved plan is not the one that was approved, so it was not applied.",
+                "Nothing was changed. Make a new plan.",
+            )));
+        }
+        let state = self.states()?.current()?;
+        if self.clears(state.as_ref()) {
+            let path = self.states()?.path();
+            let state = state.is_some().then_some(path.as_path());
+            let orphans = self.terraform().orphans(&self.session, state, true)?.timeout(SHORT * 4);
+            match self
+                .short(&orphans, "leftovers", "What an earlier run left could not be removed")
+                .await?
+            {
+                Ok(said) => self.say(said)?,
+                Err(ended) => return Ok(ended),
+            }
+        }
+        let tool = self.terraform().apply(&self.session, &self.plan_path())?;
+        let outcome = self.supervise(&tool, ["apply.stdout", "apply.stderr"]).await?;
+        // It holds the cluster's values, and has served.
+        self.folder.remove(PLAN)?;
+        let receipt = outcome.receipt.clone();
+        if let Some(lost) = self.reconcile()? {
+            return Ok(lost);
+        }
+        match finish::unless_done(
+            &outcome,
+            "apply_failed",
+            "Terraform could not do everything that was planned",
+        ) {
+            Some(ended) => Ok(ended),
+            None => Ok(Ended { event: Event::Applied, failure: None, receipt }),
+        }
+    }
+
+    /// Takes over the state that Terraform could not send, if there is one.
+    pub fn reconcile(&mut self) -> anyhow::Result<Option<Ended>> {
+        finish::reconcile(&self.workspace, &self.states()?, &mut self.writer)
+    }
+
+    /// What the provider finds of this cluster in the datacentre, in its own words.
+    pub async fn search(&mut self) -> anyhow::Result<Result<String, String>> {
+        let orphans = self.terraform().orphans(&self.session, None, false)?.timeout(SHORT);
+        // Looking is always possible, also when the run itself was stopped.
+        match orphans.output(&CancellationToken::new()).await {
+            Ok(output) => Ok(Ok(output.stdout)),
+            Err(error) => Ok(Err(error.to_string())),
+        }
+    }
+
+    /// Waits until nobody else works on the state, and says who it is.
+    async fn await_lock(&mut self) -> anyhow::Result<Option<Ended>> {
+        let own = holder(self.run);
+        let waited = tokio::time::Instant::now();
+        let mut told = false;
+        loop {
+            let Some(lock) = self.states()?.lock_of()?.filter(|lock| lock.holder != own) else {
+                return Ok(None);
+            };
+            if !told {
+                told = true;
+                self.say(format!(
+                    "Waiting: {} works on this cluster's state since {}.",
+                    lock.holder, lock.since
+                ))?;
+            }
+            if waited.elapsed() > LOCKED {
+                return Ok(Some(Ended::failed(Failure::new(
+                    "locked",
+                    format!(
+                        "{} has held the lock of this cluster's state since {}.",
+                        lock.holder, lock.since
+                    ),
+                    "Ask them. If their Terraform is dead, its owner lets go with `terraform force-unlock`.",
+                ))));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                () = self.live.interrupt.cancelled() => return Ok(Some(Ended::stopped())),
+            }
+        }
+    }
+
+    async fn supervise(&mut self, tool: &Tool, outputs: Outputs) -> anyhow::Result<Outcome> {
+        let Self { app, run, live, folder, writer, .. } = self;
+        supervise(&app.runs, &run.id, live, folder, tool, outputs, writer).await
+    }
+
+    /// A call whose answer is short. Fails as a run does.
+    async fn short(
+        &mut self,
+        tool: &Tool,
+        code: &'static str,
+        sentence: &str,
+    ) -> anyhow::Result<Result<String, Ended>> {
+        match tool.clone().timeout(SHORT).output(&self.live.interrupt).await {
+            Ok(output) => Ok(Ok(output.stdout)),
+            Err(kubesmith_process::Error::Cancelled { .. }) => Ok(Err(Ended::stopped())),
+            Err(error) => {
+                let said = super::log::clean(&error.to_string());
+                self.say(said.clone())?;
+                Ok(Err(Ended::failed(Failure::new(
+                    code,
+                    format!("{sentence}: {said}"),
+                    finish::AGAIN,
+                ))))
+            }
+        }
+    }
+
+    /// A line in words.
+    pub fn say(&mut self, text: impl Into<String>) -> anyhow::Result<()> {
+        self.writer.say(text)?;
+        self.app.runs.tell(&self.run.id);
+        Ok(())
+    }
+}
+
+/// How a run is named as the holder of a lock.
+pub fn holder(run: &Run) -> String {
+    format!("run {}", run.id)
+}
+
+fn hash(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+fn edited_by_hand(files: &[String]) -> Failure {
+    Failure::new(
+        "edited_by_hand",
+        format!(
+            "Files of this cluster's folder were changed outside of the portal: {}.",
+            files.join(", ")
+        ),
+        "Put them back, or choose \"Restore the files\" on the cluster's settings page. Nothing was run.",
+    )
+}
