@@ -12,8 +12,8 @@ use super::fields::Fields;
 
 /// The VMIDs that Proxmox accepts.
 const VMIDS: std::ops::RangeInclusive<u64> = 100..=999_999_999;
-/// A set is one file that is rewritten at each change; past this it becomes slow.
-const LARGEST_POOL: u64 = 1000;
+/// The most addresses a pool may have: a set is one file that is rewritten at each change, and past this it becomes slow.
+pub(super) const LARGEST_POOL: u64 = 1000;
 
 /// A pool of addresses and how machines on them reach the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
