@@ -11,7 +11,7 @@ use crate::{
 fn every_example_validates_and_plans() {
     let Some(world) = world(Needs::Terraform) else { return };
     world.workspace("admin", &hcl::pool()).apply();
-    // Two need more than a datacentre: `import` a cluster (life.rs), `remote-state` a database (remote_state.rs).
+    // Two need more than a datacentre: `import` a cluster, `remote-state` a database (remote_state.rs).
     let cases = [
         ("minimal", "3 to add"),
         ("module", "2 to add"),
