@@ -1,0 +1,53 @@
+//! A world for one test: a lab of its own, workspaces in it, and the programs a user would run.
+//!
+//! Dropping a [`World`] ends its lab, and panics if the lab left anything on the machine.
+
+mod lab;
+mod programs;
+mod running;
+mod workspace;
+
+pub(crate) use lab::World;
+pub(crate) use programs::{command, lab_tool, one_line, provider_folder, root, text};
+pub(crate) use workspace::Workspace;
+
+use std::time::{Duration, Instant};
+
+/// What a test needs of the machine. A miss is a visible skip, and a failure when `CI` is set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Terraform.
+    Terraform,
+    /// Terraform, and root on Linux for light guests.
+    Guests,
+}
+
+/// Begins a test: `None` (and a line that says why) where the machine can't run it.
+pub(crate) fn world(needs: Needs) -> Option<World> {
+    able(needs).then(|| World::start(needs))
+}
+
+/// Whether the machine has what a test needs; says why not.
+pub(crate) fn able(needs: Needs) -> bool {
+    let missing = if command("terraform").arg("version").output().is_err() {
+        "terraform is not on PATH"
+    } else if needs == Needs::Guests && !cfg!(target_os = "linux") {
+        "light guests need Linux"
+    } else if needs == Needs::Guests && !rustix::process::geteuid().is_root() {
+        "light guests need root"
+    } else {
+        return true;
+    };
+    assert!(std::env::var_os("CI").is_none(), "CI runs every test, but {missing}");
+    eprintln!("SKIPPED: {missing}");
+    false
+}
+
+/// Looks until it is so: a condition with a deadline, never a pause that hopes.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
