@@ -3,9 +3,11 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::kube::Kube;
 use crate::people::attempts::Attempts;
 use crate::people::passwords::Passwords;
 use crate::runs::{Runs, stream};
@@ -25,6 +27,8 @@ pub struct Parts {
     pub store: Store,
     /// Pages.
     pub templates: Templates,
+    /// What clusters are asked.
+    pub kube: Kube,
     /// Hashing, a few at a time.
     pub passwords: Passwords,
     /// Who failed to sign in lately.
@@ -46,6 +50,8 @@ impl App {
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         let store = Store::open(&config.database()).await?;
         Ok(Self(Arc::new(Parts {
+            kube: Kube::new(&config.ssh_folder())
+                .with_context(|| format!("could not make {}", config.ssh_folder().display()))?,
             templates: Templates::embedded()?,
             passwords: Passwords::new(),
             attempts: Attempts::default(),

@@ -172,6 +172,11 @@ impl Config {
         self.data.join("portal.sqlite")
     }
 
+    /// The folder for connections to clusters: sockets, and keys for a moment.
+    pub fn ssh_folder(&self) -> PathBuf {
+        self.data.join("ssh")
+    }
+
     /// The folder with a workspace per cluster.
     pub fn workspaces(&self) -> PathBuf {
         self.data.join("workspaces")

@@ -41,6 +41,8 @@ enum Command {
         /// The folder to make.
         to: PathBuf,
     },
+    /// Print the description of the API (`OpenAPI`, JSON).
+    Openapi,
     /// Check that a backup is whole.
     Verify {
         /// The backup's folder.
@@ -101,6 +103,7 @@ fn run(command: Command) -> anyhow::Result<()> {
                 let files = upkeep::backup(&read(with)?, &to).await?;
                 say(&format!("{files} files in {}. It holds states with secrets: keep it where the portal's data may lie.", to.display()))
             }
+            Command::Openapi => say(&kubesmith_portal::api::openapi::document().to_pretty_json()?),
             Command::Verify { backup } => say(&upkeep::verify(&backup).await?),
             Command::Restore { with, backup } => {
                 let holds = upkeep::restore(&read(with)?, &backup).await?;

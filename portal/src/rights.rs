@@ -216,7 +216,7 @@ pub enum Action {
     WriteState,
     /// Its nodes and namespaces.
     SeeNamespaces,
-    /// Make and delete namespaces.
+    /// Make namespaces, and delete one's own; everybody's with the right to edit ([`in_namespace`]).
     ChangeNamespaces,
     /// A kubeconfig for a namespace; take back one's own.
     IssueKubeconfig,
@@ -265,7 +265,7 @@ impl Action {
             Self::DestroyCluster => (N::Level(Level::Own), Some(K::ClustersDestroy)),
             Self::ReadState | Self::WriteState => (N::Level(Level::Own), Some(K::StateWrite)),
             Self::SeeNamespaces => (N::Level(Level::Use), Some(K::ClustersRead)),
-            Self::ChangeNamespaces => (N::Level(Level::Edit), Some(K::NamespacesWrite)),
+            Self::ChangeNamespaces => (N::Level(Level::Use), Some(K::NamespacesWrite)),
             Self::IssueKubeconfig => (N::Level(Level::Use), Some(K::KubeconfigsIssue)),
             Self::IssueAdminKubeconfig => (N::Level(Level::Own), Some(K::KubeconfigsIssue)),
         }
@@ -382,6 +382,40 @@ fn is_visible(actor: &Actor, action: Action, scope: &Scope) -> bool {
             Scope::Environment { member, .. } => role_in(actor, *member).is_some(),
             Scope::Cluster { member, grant, .. } => level_on(actor, *member, *grant).is_some(),
         }
+}
+
+/// Whether somebody who may use a cluster may know of this namespace in it, and use it: it is theirs, or they may edit the
+/// cluster. A namespace without an owner was made past the portal.
+pub fn in_namespace(actor: &Actor, scope: &Scope, owner: Option<&PersonId>) -> Result<(), WhyNot> {
+    let Scope::Cluster { member, grant, .. } = scope else { return Err(WhyNot::NotVisible) };
+    let level = level_on(actor, *member, *grant).ok_or(WhyNot::NotVisible)?;
+    if level >= Level::Edit || (level == Level::Use && owner == Some(&actor.person)) {
+        Ok(())
+    } else {
+        Err(WhyNot::NotVisible)
+    }
+}
+
+/// Where somebody's rights on a cluster come from, as a sentence.
+pub fn because(actor: &Actor, scope: &Scope) -> String {
+    let Scope::Cluster { member, grant, .. } = scope else { return String::new() };
+    let Some(level) = level_on(actor, *member, *grant) else {
+        return WhyNot::NotVisible.to_string();
+    };
+    if actor.role == Role::Admin {
+        return "You may do everything, because you are an administrator.".to_owned();
+    }
+    if member.is_some_and(|local| local.min(actor.role) >= Role::TeamLead) {
+        return "You may do everything, because you lead the environment that this cluster belongs to.".to_owned();
+    }
+    match grant {
+        Some(granted) if *granted > level => format!(
+            "You were granted the right to {granted} this cluster, but as a {} you may only {level} it.",
+            Role::Viewer
+        ),
+        Some(_) => format!("You may {level} this cluster, because that was granted to you."),
+        None => format!("You may {level} this cluster, because you are an auditor."),
+    }
 }
 
 /// The role that counts in an environment: none for strangers, the local one up to the ceiling, everything for admins.

@@ -156,6 +156,70 @@ pub fn table() -> Vec<Route> {
         post("/api/v1/runs/{run}/cancel", Action::ChangeCluster, api::runs::cancel),
         get("/api/v1/runs/{run}/log", Action::SeeCluster, api::runs::log),
         get("/api/v1/runs/{run}/events", Action::SeeCluster, api::runs::events),
+        // Inside a cluster: namespaces, credentials, who may enter
+        get("/clusters/{cluster}/namespaces", Action::SeeNamespaces, pages::namespaces::show),
+        post("/clusters/{cluster}/namespaces", Action::ChangeNamespaces, pages::namespaces::create),
+        get(
+            "/clusters/{cluster}/namespaces/{namespace}/delete",
+            Action::ChangeNamespaces,
+            pages::namespaces::ask,
+        ),
+        post(
+            "/clusters/{cluster}/namespaces/{namespace}/delete",
+            Action::ChangeNamespaces,
+            pages::namespaces::delete,
+        ),
+        get("/clusters/{cluster}/access", Action::SeeCluster, pages::access::show),
+        post("/clusters/{cluster}/kubeconfigs", Action::IssueKubeconfig, pages::access::issue),
+        post(
+            "/clusters/{cluster}/admin-kubeconfigs",
+            Action::IssueAdminKubeconfig,
+            pages::access::issue_admin,
+        ),
+        post(
+            "/clusters/{cluster}/kubeconfigs/{kubeconfig}/revoke",
+            Action::IssueKubeconfig,
+            pages::access::revoke,
+        ),
+        get("/api/v1/clusters/{cluster}/health", Action::SeeNamespaces, api::namespaces::health),
+        get("/api/v1/clusters/{cluster}/namespaces", Action::SeeNamespaces, api::namespaces::list),
+        post(
+            "/api/v1/clusters/{cluster}/namespaces",
+            Action::ChangeNamespaces,
+            api::namespaces::create,
+        ),
+        get(
+            "/api/v1/clusters/{cluster}/namespaces/{namespace}",
+            Action::SeeNamespaces,
+            api::namespaces::show,
+        ),
+        delete(
+            "/api/v1/clusters/{cluster}/namespaces/{namespace}",
+            Action::ChangeNamespaces,
+            api::namespaces::delete,
+        ),
+        get(
+            "/api/v1/clusters/{cluster}/kubeconfigs",
+            Action::IssueKubeconfig,
+            api::kubeconfigs::list,
+        ),
+        post(
+            "/api/v1/clusters/{cluster}/kubeconfigs",
+            Action::IssueKubeconfig,
+            api::kubeconfigs::create,
+        ),
+        post(
+            "/api/v1/clusters/{cluster}/admin-kubeconfigs",
+            Action::IssueAdminKubeconfig,
+            api::kubeconfigs::create_admin,
+        ),
+        delete(
+            "/api/v1/clusters/{cluster}/kubeconfigs/{kubeconfig}",
+            Action::IssueKubeconfig,
+            api::kubeconfigs::revoke,
+        ),
+        // What the API is
+        get("/api/v1/openapi.json", Action::Open, api::openapi::serve),
     ]
 }
 

@@ -17,8 +17,7 @@ pub struct Time(Timestamp);
 impl Time {
     /// This moment.
     pub fn now() -> Self {
-        let now = Timestamp::now();
-        Self(Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now))
+        Timestamp::now().into()
     }
 
     /// The moment as jiff has it.
@@ -41,6 +40,12 @@ impl Time {
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.3}", self.0)
+    }
+}
+
+impl From<Timestamp> for Time {
+    fn from(time: Timestamp) -> Self {
+        Self(Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time))
     }
 }
 

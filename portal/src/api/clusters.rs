@@ -144,11 +144,13 @@ pub fn view(cluster: Cluster) -> ClusterView {
 }
 
 /// Those that one may see.
+#[utoipa::path(get, path = "/api/v1/clusters", tag = "clusters", responses((status = 200, body = Vec<ClusterView>)))]
 pub async fn list(State(app): State<App>, actor: Actor) -> Result<Json<Vec<ClusterView>>> {
     Ok(Json(app.store.clusters_for(&actor).await?.into_iter().map(view).collect()))
 }
 
 /// One of them, with what exists.
+#[utoipa::path(get, path = "/api/v1/clusters/{cluster}", tag = "clusters", params(("cluster" = String, Path)), responses((status = 200, body = ClusterDetail)))]
 pub async fn show(
     State(app): State<App>,
     Path(id): Path<ClusterId>,
@@ -178,6 +180,7 @@ pub async fn detail(app: &App, cluster: Cluster) -> Result<ClusterDetail> {
 }
 
 /// A new one. With an `Idempotency-Key`, asking twice makes one.
+#[utoipa::path(post, path = "/api/v1/environments/{environment}/clusters", tag = "clusters", params(("environment" = String, Path), ("idempotency-key" = Option<String>, Header)), request_body = NewCluster, responses((status = 201, body = Made)))]
 pub async fn create(
     State(app): State<App>,
     Path(environment): Path<EnvironmentId>,
@@ -230,6 +233,7 @@ pub async fn create(
 }
 
 /// Another number of workers, or a repair.
+#[utoipa::path(patch, path = "/api/v1/clusters/{cluster}", tag = "clusters", params(("cluster" = String, Path)), request_body = Change, responses((status = 202, body = Started)))]
 pub async fn change(
     State(app): State<App>,
     Path(id): Path<ClusterId>,
@@ -247,6 +251,7 @@ pub async fn change(
 }
 
 /// Goes on with what failed.
+#[utoipa::path(post, path = "/api/v1/clusters/{cluster}/retry", tag = "clusters", params(("cluster" = String, Path)), responses((status = 202, body = Started), (status = 409, body = crate::api::openapi::Problem, content_type = "application/problem+json")))]
 pub async fn retry(
     State(app): State<App>,
     Path(id): Path<ClusterId>,
@@ -259,6 +264,7 @@ pub async fn retry(
 }
 
 /// Its end.
+#[utoipa::path(delete, path = "/api/v1/clusters/{cluster}", tag = "clusters", params(("cluster" = String, Path)), request_body = Destroy, responses((status = 202, body = Started)))]
 pub async fn destroy(
     State(app): State<App>,
     Path(id): Path<ClusterId>,
@@ -272,6 +278,7 @@ pub async fn destroy(
 }
 
 /// Whether it may be destroyed.
+#[utoipa::path(put, path = "/api/v1/clusters/{cluster}/protection", tag = "clusters", params(("cluster" = String, Path)), request_body = Protection, responses((status = 200, body = Protection)))]
 pub async fn protect(
     State(app): State<App>,
     Path(id): Path<ClusterId>,
@@ -284,12 +291,14 @@ pub async fn protect(
 }
 
 /// Its `main.tf`, as it is applied.
+#[utoipa::path(get, path = "/api/v1/clusters/{cluster}/main.tf", tag = "clusters", params(("cluster" = String, Path)), responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn main_tf(State(app): State<App>, Path(id): Path<ClusterId>) -> Result<Response> {
     let text = ask::files(&app, &app.store.cluster(&id).await?)?.main_tf();
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }
 
 /// All its files as an archive: unpacked elsewhere, and with a key, it plans to no changes.
+#[utoipa::path(get, path = "/api/v1/clusters/{cluster}/export", tag = "clusters", params(("cluster" = String, Path)), responses((status = 200, body = Vec<u8>, content_type = "application/x-tar")))]
 pub async fn export(State(app): State<App>, Path(id): Path<ClusterId>) -> Result<Response> {
     let cluster = app.store.cluster(&id).await?;
     let files = ask::files(&app, &cluster)?;
@@ -311,6 +320,7 @@ pub async fn export(State(app): State<App>, Path(id): Path<ClusterId>) -> Result
 }
 
 /// Writes the files of its folder anew.
+#[utoipa::path(post, path = "/api/v1/clusters/{cluster}/files", tag = "clusters", params(("cluster" = String, Path)), responses((status = 204)))]
 pub async fn restore_files(
     State(app): State<App>,
     Path(id): Path<ClusterId>,

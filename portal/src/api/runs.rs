@@ -133,6 +133,7 @@ impl RunView {
 }
 
 /// The runs of a cluster, newest first.
+#[utoipa::path(get, path = "/api/v1/clusters/{cluster}/runs", tag = "runs", params(("cluster" = String, Path)), responses((status = 200, body = Vec<RunView>)))]
 pub async fn list(
     State(app): State<App>,
     Path(cluster): Path<ClusterId>,
@@ -141,11 +142,13 @@ pub async fn list(
 }
 
 /// One run.
+#[utoipa::path(get, path = "/api/v1/runs/{run}", tag = "runs", params(("run" = String, Path)), responses((status = 200, body = RunView)))]
 pub async fn show(State(app): State<App>, Path(run): Path<RunId>) -> Result<Json<RunView>> {
     Ok(Json(RunView::of(app.store.run(&run).await?)))
 }
 
 /// Approves a plan.
+#[utoipa::path(post, path = "/api/v1/runs/{run}/approve", tag = "runs", params(("run" = String, Path)), request_body = Approval, responses((status = 200, body = RunView)))]
 pub async fn approve(
     State(app): State<App>,
     Path(id): Path<RunId>,
@@ -169,6 +172,7 @@ pub fn may_approve(actor: &Actor, about: &About, run: &Run) -> Result<()> {
 }
 
 /// Ends a run.
+#[utoipa::path(post, path = "/api/v1/runs/{run}/cancel", tag = "runs", params(("run" = String, Path)), request_body = Cancel, responses((status = 200, body = RunView)))]
 pub async fn cancel(
     State(app): State<App>,
     Path(id): Path<RunId>,
@@ -181,6 +185,7 @@ pub async fn cancel(
 }
 
 /// What it tells, as it happens: server-sent events, whose ids are offsets.
+#[utoipa::path(get, path = "/api/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path), ("offset" = Option<u64>, Query)), responses((status = 200, body = String, content_type = "text/event-stream")))]
 pub async fn events(
     State(app): State<App>,
     Path(id): Path<RunId>,
@@ -205,6 +210,7 @@ pub fn streaming(events: impl IntoResponse) -> Response {
 }
 
 /// What it has told so far, a JSON object a line. The next offset stands in `X-Next-Offset`.
+#[utoipa::path(get, path = "/api/v1/runs/{run}/log", tag = "runs", params(("run" = String, Path), ("offset" = Option<u64>, Query)), responses((status = 200, body = String, content_type = "application/jsonl")))]
 pub async fn log(
     State(app): State<App>,
     Path(id): Path<RunId>,

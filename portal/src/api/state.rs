@@ -30,6 +30,7 @@ pub struct Under {
 }
 
 /// The current state.
+#[utoipa::path(get, path = "/api/v1/clusters/{cluster}/state", tag = "state", params(("cluster" = String, Path)), responses((status = 200, body = Object), (status = 204, description = "There is none.")))]
 pub async fn read(State(app): State<App>, Path(cluster): Path<ClusterId>) -> Result<Response> {
     let Some(text) = ask::states(&app, &cluster)?.text().map_err(Error::internal)? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -44,6 +45,7 @@ pub async fn read(State(app): State<App>, Path(cluster): Path<ClusterId>) -> Res
 }
 
 /// A new version of it.
+#[utoipa::path(post, path = "/api/v1/clusters/{cluster}/state", tag = "state", params(("cluster" = String, Path), ("ID" = Option<String>, Query)), request_body = Object, responses((status = 200), (status = 423, body = Object)))]
 pub async fn write(
     State(app): State<App>,
     Path(cluster): Path<ClusterId>,
@@ -64,11 +66,13 @@ pub async fn write(
 }
 
 /// Forgets an empty state.
+#[utoipa::path(delete, path = "/api/v1/clusters/{cluster}/state", tag = "state", params(("cluster" = String, Path)), responses((status = 200), (status = 409, body = crate::api::openapi::Problem, content_type = "application/problem+json"), (status = 423, body = Object)))]
 pub async fn delete(State(app): State<App>, Path(cluster): Path<ClusterId>) -> Result<Response> {
     done(ask::states(&app, &cluster)?.delete())
 }
 
 /// Takes the lock.
+#[utoipa::path(post, path = "/api/v1/clusters/{cluster}/state/lock", tag = "state", params(("cluster" = String, Path)), request_body = Object, responses((status = 200), (status = 423, body = Object)))]
 pub async fn lock(
     State(app): State<App>,
     Path(cluster): Path<ClusterId>,
@@ -91,6 +95,7 @@ pub async fn lock(
 }
 
 /// Lets go of the lock. Who may write the state may also let go of a lock that is left, by its id.
+#[utoipa::path(delete, path = "/api/v1/clusters/{cluster}/state/lock", tag = "state", params(("cluster" = String, Path)), request_body = Object, responses((status = 200), (status = 423, body = Object)))]
 pub async fn unlock(
     State(app): State<App>,
     Path(cluster): Path<ClusterId>,

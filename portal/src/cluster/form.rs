@@ -38,7 +38,7 @@ impl Wanted {
 }
 
 /// The form of a new cluster, as it was sent. The environment is looked up by whoever has the list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCluster {
     /// The name.

@@ -1,9 +1,11 @@
 //! What people see: one file per page, its template of the same name in `templates/`.
 
+pub mod access;
 pub mod assets;
 pub mod audit;
 pub mod environments;
 pub mod home;
+pub mod namespaces;
 pub mod people;
 pub mod profile;
 pub mod sharing;

@@ -58,7 +58,7 @@ pub struct Begun<'a> {
 }
 
 /// What a request is about.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Target {
     /// cluster, environment, person, ...
     pub kind: String,

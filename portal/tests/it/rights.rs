@@ -111,6 +111,24 @@ const EXPECTED: &[(&str, &str)] = &[
     ("GET /api/v1/runs/{run}/log", "-..++++++.++-+."),
     ("GET /api/v1/runs/{run}/events", "-..++++++.++-+."),
     ("GET /api/v1/audit", "-xxxxxxxxx++-x."),
+    ("GET /clusters/{cluster}/namespaces", "-..x+++x+.x+-+."),
+    ("POST /clusters/{cluster}/namespaces", "-..x+++x+.x+-x."),
+    ("GET /clusters/{cluster}/namespaces/{namespace}/delete", "-..x+++x+.x+-x."),
+    ("POST /clusters/{cluster}/namespaces/{namespace}/delete", "-..x+++x+.x+-x."),
+    ("GET /clusters/{cluster}/access", "-..++++++.++-+."),
+    ("POST /clusters/{cluster}/kubeconfigs", "-..x+++x+.x+-x."),
+    ("POST /clusters/{cluster}/admin-kubeconfigs", "-..xxx+x+.x+-x."),
+    ("POST /clusters/{cluster}/kubeconfigs/{kubeconfig}/revoke", "-..x+++x+.x+-x."),
+    ("GET /api/v1/clusters/{cluster}/health", "-..x+++x+.x+-+."),
+    ("GET /api/v1/clusters/{cluster}/namespaces", "-..x+++x+.x+-+."),
+    ("POST /api/v1/clusters/{cluster}/namespaces", "-..x+++x+.x+-x."),
+    ("GET /api/v1/clusters/{cluster}/namespaces/{namespace}", "-..x+++x+.x+-+."),
+    ("DELETE /api/v1/clusters/{cluster}/namespaces/{namespace}", "-..x+++x+.x+-x."),
+    ("GET /api/v1/clusters/{cluster}/kubeconfigs", "-..x+++x+.x+-x."),
+    ("POST /api/v1/clusters/{cluster}/kubeconfigs", "-..x+++x+.x+-x."),
+    ("POST /api/v1/clusters/{cluster}/admin-kubeconfigs", "-..xxx+x+.x+-x."),
+    ("DELETE /api/v1/clusters/{cluster}/kubeconfigs/{kubeconfig}", "-..x+++x+.x+-x."),
+    ("GET /api/v1/openapi.json", "+++++++++++++++"),
 ];
 
 /// A course with a cluster in it, and the whole cast.
@@ -246,6 +264,8 @@ impl Stage {
             .replace("{environment}", self.environment.as_str())
             .replace("{run}", self.run.as_str())
             .replace("{person}", self.guest.as_str())
+            .replace("{namespace}", "web")
+            .replace("{kubeconfig}", self.run.as_str())
             .replace("{secret}", &self.secret)
             .replace("{key}", &of(&self.keys))
             .replace("{session}", &of(&self.sessions))
