@@ -117,7 +117,7 @@ fn nothing_is_left_open_and_the_project_speaks_of_itself_alone() {
 
 #[test]
 fn every_ansible_role_and_module_is_documented() {
-    for role in ["common", "control_plane", "worker"] {
+    for role in ["common", "control_plane", "worker", "probe", "image"] {
         let specs: PathBuf =
             root().join("ansible/roles").join(role).join("meta/argument_specs.yml");
         assert!(specs.is_file(), "{} is missing", specs.display());

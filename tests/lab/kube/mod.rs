@@ -16,7 +16,7 @@ mod kubectl;
 mod kubelet;
 mod paths;
 mod pki;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::{io::Write as _, process::ExitCode};
 

@@ -5,13 +5,13 @@ use serde_json::{Map, Value};
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// Every document of a YAML (or JSON) text; empty documents are left out.
-pub(super) fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
+pub(crate) fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
     let documents = YamlLoader::load_from_str(text).context("error converting YAML to JSON")?;
     documents.iter().map(to_json).filter(|value| !matches!(value, Ok(Value::Null))).collect()
 }
 
 /// The only document of a YAML text.
-pub(super) fn document(text: &str) -> anyhow::Result<Value> {
+pub(crate) fn document(text: &str) -> anyhow::Result<Value> {
     documents(text)?.into_iter().next().context("the file is empty")
 }
 
@@ -46,7 +46,7 @@ fn to_json(yaml: &Yaml) -> anyhow::Result<Value> {
 }
 
 /// Writes a value as block YAML, keys in the map's order.
-pub(super) fn render(value: &Value) -> String {
+pub(crate) fn render(value: &Value) -> String {
     let mut out = String::new();
     block(&mut out, value, 0);
     out

@@ -16,7 +16,7 @@ use super::{
     authentication::{data, expired},
     defaults, nodes, quotas,
     resources::kind,
-    workloads,
+    services, workloads,
 };
 use crate::kube::{paths, random_name};
 
@@ -32,6 +32,7 @@ pub(super) async fn run(store: &Store, pod_subnet: Option<&str>) {
     loop {
         nodes::reconcile(store, pod_subnet, started);
         workloads::reconcile(store);
+        services::reconcile(store);
         accounts(store);
         tokens(store);
         quotas::reconcile(store);

@@ -17,6 +17,7 @@ mod reply;
 mod resources;
 mod route;
 mod select;
+mod services;
 mod store;
 mod table;
 mod watch;

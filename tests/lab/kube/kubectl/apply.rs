@@ -148,7 +148,10 @@ pub(super) async fn create(session: &Session, words: &[&str]) -> anyhow::Result<
         let kind = kinds::of_object(session, &object).await?;
         let stored =
             session.client.post(&kind.path(Some(namespace(session, &object))), &object).await?;
-        say(format!("{} created", kind.label(name(&stored))));
+        match session.arguments.value("output") {
+            Some(format) => get::show(&stored, format)?,
+            None => say(format!("{} created", kind.label(name(&stored)))),
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -144,12 +144,18 @@ async fn objects(
         let items: Vec<Value> = found.into_iter().map(|(_, object)| object).collect();
         json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": items})
     };
+    show(&all, format)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints an object in one of the formats of `--output`.
+pub(super) fn show(all: &Value, format: &str) -> anyhow::Result<()> {
     match format.split_once('=') {
         None if format == "json" => say(format!("{all:#}")),
-        None if format == "yaml" => say(yaml::render(&all).trim_end()),
+        None if format == "yaml" => say(yaml::render(all).trim_end()),
         Some(("jsonpath", template)) => {
             use std::io::Write as _;
-            let text = jsonpath::render(template, &all)?;
+            let text = jsonpath::render(template, all)?;
             // No newline of its own, as the real one.
             let mut out = std::io::stdout().lock();
             let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -158,5 +164,5 @@ async fn objects(
             "unable to match a printer suitable for the output format \"{format}\", allowed formats are: json,jsonpath,name,wide,yaml"
         ),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

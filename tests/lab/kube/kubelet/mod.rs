@@ -7,6 +7,7 @@
 mod bootstrap;
 mod node;
 mod pods;
+mod services;
 
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 

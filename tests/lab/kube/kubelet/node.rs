@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::pods;
+use super::{pods, services};
 use crate::kube::{
     client::{ApiError, Client},
     kubeconfig::Kubeconfig,
@@ -34,7 +34,7 @@ pub(super) async fn run(kubeconfig: &str, options: &Options) -> anyhow::Result<(
         tokio::time::sleep(AGAIN).await;
     }
     tracing::info!(node = options.name, "registered");
-    tokio::join!(agent.beat(), pods::run(&agent));
+    tokio::join!(agent.beat(), pods::run(&agent), services::run(&agent));
     Ok(())
 }
 
