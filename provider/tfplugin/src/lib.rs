@@ -30,6 +30,8 @@ mod resource;
 pub mod schema;
 mod serve;
 mod service;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[doc(hidden)]
 pub mod text;
 mod value;

@@ -13,13 +13,14 @@ use std::process::ExitCode;
 
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 
 use crate::provider::Provider;
 use crate::service::Service;
 use crate::wire::plugin::grpc_controller_server::GrpcControllerServer;
 use crate::wire::plugin::grpc_stdio_server::GrpcStdioServer;
-use crate::wire::tfplugin6::provider_server::ProviderServer;
+use crate::wire::tfplugin6::provider_server::{Provider as ProviderRpc, ProviderServer};
 use handshake::{Mode, Socket};
 
 /// The message limit of Terraform's own providers.
@@ -31,6 +32,18 @@ const MAX_MESSAGE: usize = 256 << 20;
 /// argument `--debug` the process serves one or more commands that are run with the
 /// `TF_REATTACH_PROVIDERS` that it prints, until it is interrupted.
 pub fn serve(address: &str, provider: impl Provider) -> ExitCode {
+    let service = Service::new(provider);
+    let (tasks, cancel) = (service.tasks(), service.canceller());
+    host(address, service, tasks, cancel)
+}
+
+/// Serves any implementation of the calls; `tasks` are waited for at the end, after `cancel`.
+pub(crate) fn host(
+    address: &str,
+    service: impl ProviderRpc,
+    tasks: TaskTracker,
+    cancel: impl Fn() + Send + Sync + 'static,
+) -> ExitCode {
     logging::start(address);
     let mode = match Mode::from_environment(std::env::args().any(|word| word == "--debug")) {
         Ok(mode) => mode,
@@ -45,7 +58,7 @@ pub fn serve(address: &str, provider: impl Provider) -> ExitCode {
         .enable_all()
         .build()
         .expect("a runtime needs nothing but threads and a poller");
-    let outcome = runtime.block_on(run(address, provider, mode));
+    let outcome = runtime.block_on(run(address, mode, service, tasks, cancel));
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,14 +71,14 @@ pub fn serve(address: &str, provider: impl Provider) -> ExitCode {
 
 async fn run(
     address: &str,
-    provider: impl Provider,
     mode: Mode,
+    service: impl ProviderRpc,
+    tasks: TaskTracker,
+    cancel: impl Fn() + Send + Sync + 'static,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let service = Service::new(provider);
-    let tasks = service.tasks();
     let stop = CancellationToken::new();
     let socket = Socket::bind()?;
-    lifetime::watch(&mode, stop.clone(), service.canceller(), socket.directory())?;
+    lifetime::watch(&mode, stop.clone(), cancel, socket.directory())?;
 
     let (tls, certificate) = match mode.client_certificate() {
         Some(client) => {

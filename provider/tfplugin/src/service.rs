@@ -87,6 +87,12 @@ impl<P: Provider> Service<P> {
         }))
     }
 
+    /// The type of a resource's objects.
+    #[cfg(feature = "testing")]
+    pub(crate) fn object_type(&self, type_name: &str) -> Option<&Type> {
+        self.0.resources.get(type_name).map(|resource| &resource.shape().object)
+    }
+
     /// What still runs when the last call is over.
     pub(crate) fn tasks(&self) -> TaskTracker {
         self.0.tasks.clone()

@@ -5,9 +5,11 @@
 mod ephemeral;
 mod failures;
 mod handshake;
+mod harness;
 mod lifecycle;
 mod lookups;
 mod planning;
 mod process;
 mod stored;
+mod violations;
 mod world;

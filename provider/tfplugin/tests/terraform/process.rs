@@ -172,7 +172,7 @@ fn logs_reach_terraform_s_log() {
 
 #[expect(clippy::disallowed_methods, reason = "this crate knows nothing of Kubesmith's own")]
 pub(crate) fn provider() -> Command {
-    let mut command = Command::new(provider_binary());
+    let mut command = Command::new(provider_binary("shelf"));
     command.env_remove("TF_PLUGIN_MAGIC_COOKIE").stdin(Stdio::null());
     command
 }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 /// One root module and its shelf; gone when dropped.
 pub(crate) struct World {
     directory: TempDir,
+    provider: &'static str,
 }
 
 /// A process that ends with the test, however the test ends.
@@ -53,21 +54,26 @@ pub(crate) struct Ran {
 impl World {
     /// A world whose provider block is empty. `None` where there is no terraform.
     pub(crate) fn new() -> Option<Self> {
+        Self::of("shelf")
+    }
+
+    /// A world of another provider among the examples.
+    pub(crate) fn of(provider: &'static str) -> Option<Self> {
         if !terraform_exists() {
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
-        let world = Self { directory };
+        let world = Self { directory, provider };
         for name in ["shelf", "plugins"] {
             std::fs::create_dir(world.path(name)).unwrap();
         }
         let plugins = world.path("plugins");
-        std::os::unix::fs::symlink(provider_binary(), plugins.join("terraform-provider-shelf"))
-            .unwrap();
+        let name = format!("terraform-provider-{provider}");
+        std::os::unix::fs::symlink(provider_binary(provider), plugins.join(name)).unwrap();
         std::fs::write(
             world.path("terraformrc"),
             format!(
-                "provider_installation {{\n  dev_overrides {{ \"example/shelf\" = {:?} }}\n  direct {{}}\n}}\n",
+                "provider_installation {{\n  dev_overrides {{ \"example/{provider}\" = {:?} }}\n  direct {{}}\n}}\n",
                 plugins.display().to_string()
             ),
         )
@@ -87,13 +93,24 @@ impl World {
 
     /// Writes the configuration, whole.
     pub(crate) fn write(&self, hcl: &str) {
-        let head = "terraform {\n  required_providers {\n    shelf = { source = \"example/shelf\" }\n  }\n}";
+        let name = self.provider;
+        let head = format!(
+            "terraform {{\n  required_providers {{\n    {name} = {{ source = \"example/{name}\" }}\n  }}\n}}"
+        );
         std::fs::write(self.path("main.tf"), format!("{head}\n{hcl}\n")).unwrap();
     }
 
     /// Writes a configuration with one box, `shelf_box.it`, and these attributes.
     pub(crate) fn write_box(&self, attributes: &str) {
         self.write(&format!("resource \"shelf_box\" \"it\" {{\n{attributes}\n}}"));
+    }
+
+    /// Writes a configuration with one resource, `TYPE.it`; JSON literals are literals of HCL.
+    pub(crate) fn write_resource(&self, type_name: &str, attributes: &Value) {
+        let attributes = attributes.as_object().unwrap().iter();
+        let lines = attributes.map(|(name, value)| format!("  {name} = {value}\n"));
+        let lines: String = lines.collect();
+        self.write(&format!("resource \"{type_name}\" \"it\" {{\n{lines}}}"));
     }
 
     /// A terraform command in this world.
@@ -204,10 +221,10 @@ impl Ran {
 }
 
 /// Cargo builds examples beside the tests.
-pub(crate) fn provider_binary() -> PathBuf {
+pub(crate) fn provider_binary(provider: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let binary = test.parent().and_then(Path::parent).unwrap();
-    let binary = binary.join("examples/terraform-provider-shelf");
+    let binary = binary.join(format!("examples/terraform-provider-{provider}"));
     assert!(binary.exists(), "build it first: cargo build --examples -p kubesmith-tfplugin");
     binary
 }
