@@ -9,6 +9,8 @@ mod cluster;
 mod endpoints;
 mod error;
 mod firewall;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 mod retry;
 mod task;
 mod tls;

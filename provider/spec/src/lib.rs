@@ -9,6 +9,8 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 pub mod events;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 pub mod machines;
 pub mod names;
 pub mod network;

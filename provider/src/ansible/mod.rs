@@ -5,6 +5,7 @@
 
 mod content;
 pub(crate) mod inventory;
+mod line;
 mod progress;
 mod vars;
 

@@ -5,21 +5,10 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use kubesmith_spec::NodeName;
-use kubesmith_spec::events::{Phase, Status};
-use serde::Deserialize;
+use kubesmith_spec::events::Phase;
 
+use super::line::Line;
 use crate::events::Events;
-
-/// One line of the callback plugin.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-struct Line {
-    event: String,
-    play: String,
-    task: String,
-    host: String,
-    msg: Option<String>,
-}
 
 /// Reads the callback's file as it grows.
 pub(crate) struct Progress<'a> {
@@ -48,30 +37,17 @@ impl<'a> Progress<'a> {
             && self.partial.ends_with('\n')
         {
             let text = std::mem::take(&mut self.partial);
-            if let Ok(line) = serde_json::from_str(&text) {
+            if let Some(line) = Line::parse(&text) {
                 self.pass_on(&line);
             }
         }
     }
 
     fn pass_on(&mut self, line: &Line) {
-        let Line { event, play, task, host, msg } = line;
-        let step = format!("{play}: {task}");
-        let node = NodeName::parse(host).ok();
-        let tell = |status, detail| {
-            self.events.tell(Phase::Configure, status, None, &step, node.as_ref(), detail);
-        };
-        match event.as_str() {
-            "task_start" => tell(Status::Info, None),
-            "changed" => tell(Status::Info, Some("changed".to_owned())),
-            "failed" | "unreachable" => {
-                let reason = msg.clone().unwrap_or_default();
-                tell(Status::Failed, Some(reason.clone()));
-                let verb = if event == "failed" { "failed" } else { "was not reached" };
-                self.failures.push(format!("{host} {verb} at \"{task}\": {reason}"));
-            }
-            _ => {}
-        }
+        let Some((status, detail)) = line.status() else { return };
+        let node = NodeName::parse(&line.host).ok();
+        self.events.tell(Phase::Configure, status, None, &line.step(), node.as_ref(), detail);
+        self.failures.extend(line.failure());
     }
 }
 

@@ -8,6 +8,8 @@
 
 pub(crate) mod fields;
 pub(crate) mod home;
+#[cfg(test)]
+mod hostile;
 pub(crate) mod pool;
 pub(crate) mod pools;
 pub(crate) mod reserve;

@@ -16,6 +16,8 @@ mod engine;
 mod ephemeral;
 mod erased;
 mod function;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 mod identity;
 mod json;
 mod model;

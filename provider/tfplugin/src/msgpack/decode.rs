@@ -6,7 +6,7 @@ use crate::attribute::invalid;
 use crate::diag::{Diags, Result};
 use crate::dynamic::Dyn;
 use crate::msgpack::{REFINED, promises};
-use crate::number::Number;
+use crate::number::{FormRef, Number};
 use crate::path::Path;
 use crate::promises::Promises;
 use crate::schema::Type;
@@ -62,7 +62,10 @@ impl<'a> Reader<'a> {
                 }))
             }
             (Head::Bool(value), Type::Bool) => Ok(Dyn::Bool(value)),
-            (Head::Number(number), Type::Number) => Ok(Dyn::Number(number)),
+            (Head::Number(number), Type::Number) => match number.form() {
+                FormRef::Float(value) if value.is_nan() => Err(fault(path, "it is no number")),
+                _ => Ok(Dyn::Number(number)),
+            },
             (Head::Text(length), Type::Number) => {
                 let text = self.text(length, path)?;
                 let number = Number::parse(&text);

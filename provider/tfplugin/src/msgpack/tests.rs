@@ -98,6 +98,10 @@ fn hostile_bytes_are_errors() {
     deep.extend(std::iter::repeat_n(0x91, 1_000_000));
     assert!(decode(&deep, &object(&[])).is_err());
     assert!(decode(&bytes("c0 c0"), &list).is_err());
+    // Not a number.
+    for hex in ["cb 7f f8 00 00 00 00 00 00", "ca 7f c0 00 00"] {
+        assert!(decode(&bytes(hex), &Type::Number).is_err(), "{hex}");
+    }
 }
 
 fn promises() -> impl Strategy<Value = Promises> {
