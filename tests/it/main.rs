@@ -19,4 +19,5 @@ mod modules;
 mod packages;
 mod packer;
 mod remote_state;
+mod rules;
 mod standins;

@@ -78,14 +78,25 @@ impl<'w> Workspace<'w> {
         settings.chain(self.env.iter().cloned()).collect()
     }
 
-    /// The provider's own program, as an admin would run it for this workspace; it must succeed.
-    pub(crate) fn provider(&self, arguments: &[&str]) -> String {
+    /// The provider's own program, with this workspace's settings.
+    pub(crate) fn program(&self) -> Command {
         let program = provider_folder().join("terraform-provider-kubesmith");
         let mut provider = self.world.inside(program.to_str().expect("UTF-8"));
-        provider.args(arguments).current_dir(&self.dir).envs(self.settings());
-        let output = provider.output().expect("the provider");
-        assert!(output.status.success(), "{}: {}", arguments.join(" "), text(&output));
-        text(&output)
+        provider.current_dir(&self.dir).envs(self.settings());
+        provider
+    }
+
+    /// The same program, as an admin would run it for this workspace: whether it succeeded, and all it printed.
+    pub(crate) fn try_provider(&self, arguments: &[&str]) -> (bool, String) {
+        let output = self.program().args(arguments).output().expect("the provider");
+        (output.status.success(), text(&output))
+    }
+
+    /// The same; it must succeed.
+    pub(crate) fn provider(&self, arguments: &[&str]) -> String {
+        let (ok, text) = self.try_provider(arguments);
+        assert!(ok, "{}: {text}", arguments.join(" "));
+        text
     }
 
     /// Runs Terraform to its end: whether it succeeded, and all it printed.
