@@ -4,8 +4,8 @@
 use std::net::Ipv4Addr;
 
 use kubesmith_spec::{
-    AddressRange, ClusterSpec, Lease, MachineNetwork, MachineSize, ProxmoxNodeName, Transaction,
-    VlanTag, Workers,
+    AddressRange, ClusterSpec, KubernetesVersion, Lease, MachineNetwork, MachineSize,
+    ProxmoxNodeName, Transaction, VlanTag, Workers,
 };
 use kubesmith_tfplugin::{AttributeType, Cx, Diag, Plan, Result, Severity, Text, Value};
 
@@ -128,7 +128,8 @@ fn stand_in(machines: u64) -> Lease {
 
 /// Changes that cannot be made, and must not silently become a new cluster.
 fn refuse_changes(plan: &mut Plan<Cluster>) {
-    if plan.changes("kubernetes_version") {
+    let version = plan.get::<Text<KubernetesVersion>>("kubernetes_version");
+    if plan.changes("kubernetes_version") && !version.is_unknown() {
         let detail = "Upgrades are not supported yet. Keep the version, or create a new cluster with the new one.";
         plan.diag(
             Diag::error("Unable to change the Kubernetes version")
