@@ -1,6 +1,8 @@
 //! The program: `serve`, and what an operator does beside it.
 
 use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,7 +26,13 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Serve pages and API until asked to stop.
-    Serve(WithConfig),
+    Serve {
+        #[command(flatten)]
+        with: WithConfig,
+        /// Serve the listening socket on standard input as well (`StandardInput=socket` of systemd).
+        #[arg(long)]
+        socket_on_stdin: bool,
+    },
     /// Write a configuration in which every key is explained.
     Init {
         /// Where to; never over a file that is there.
@@ -93,7 +101,10 @@ fn run(command: Command) -> anyhow::Result<()> {
     runtime.block_on(async {
         let read = |with: WithConfig| Config::read(&with.config);
         match command {
-            Command::Serve(with) => serve(read(with)?).await,
+            Command::Serve { with, socket_on_stdin } => {
+                let socket = socket_on_stdin.then(inherited).transpose()?;
+                serve(read(with)?, socket).await
+            }
             Command::Init { file } => {
                 upkeep::init(&file)?;
                 say(&format!("Wrote {}. Read it, then: kubesmith-portal serve --config {0}", file.display()))
@@ -111,6 +122,11 @@ fn run(command: Command) -> anyhow::Result<()> {
             }
         }
     })
+}
+
+/// The listening socket that whoever started us left on standard input.
+fn inherited() -> anyhow::Result<TcpListener> {
+    Ok(TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned()?))
 }
 
 async fn recover(config: Config, login: Option<&str>) -> anyhow::Result<()> {

@@ -180,8 +180,10 @@ pub enum Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Health, styles, signing in.
+    /// Health, styles, the forms to sign in with.
     Open,
+    /// Signing in, with a password or a link.
+    SignIn,
     /// One's own home, profile, and lists that hold only what one may see.
     SeeOwn,
     /// One's own password, sessions and keys.
@@ -247,7 +249,7 @@ impl Action {
         use KeyScope as K;
         use Need as N;
         match self {
-            Self::Open => (N::Nothing, None),
+            Self::Open | Self::SignIn => (N::Nothing, None),
             Self::SeeOwn => (N::SignedIn, Some(K::ClustersRead)),
             Self::ChangeOwn => (N::SignedIn, None),
             Self::SeePeople => (N::RoleOrAuditor(Role::Admin), Some(K::SiteAdmin)),

@@ -32,10 +32,10 @@ pub fn table() -> Vec<Route> {
         get("/assets/{file}", Action::Open, pages::assets::file),
         // Signing in
         get("/sign-in", Action::Open, pages::sign_in::show),
-        post("/sign-in", Action::Open, pages::sign_in::sign_in),
+        post("/sign-in", Action::SignIn, pages::sign_in::sign_in),
         post("/sign-out", Action::ChangeOwn, pages::sign_in::sign_out),
         get("/link/{secret}", Action::Open, pages::sign_in::link),
-        post("/link/{secret}", Action::Open, pages::sign_in::accept),
+        post("/link/{secret}", Action::SignIn, pages::sign_in::accept),
         // One's own
         get("/", Action::SeeOwn, pages::home::show),
         get("/profile", Action::ChangeOwn, pages::profile::show),
@@ -68,6 +68,49 @@ pub fn table() -> Vec<Route> {
             Action::ChangeMembers,
             pages::environments::remove_member,
         ),
+        // Clusters
+        get("/clusters", Action::SeeOwn, pages::clusters::list::show),
+        get("/clusters/new", Action::SeeOwn, pages::clusters::new::place),
+        get(
+            "/environments/{environment}/clusters/new",
+            Action::CreateCluster,
+            pages::clusters::new::form,
+        ),
+        post(
+            "/environments/{environment}/clusters",
+            Action::CreateCluster,
+            pages::clusters::new::create,
+        ),
+        get("/clusters/{cluster}", Action::SeeCluster, pages::clusters::one::show),
+        get("/clusters/{cluster}/runs", Action::SeeCluster, pages::clusters::one::runs),
+        get("/clusters/{cluster}/hcl", Action::SeeCluster, pages::clusters::one::hcl),
+        get("/clusters/{cluster}/change", Action::SeeCluster, pages::clusters::change::show),
+        post("/clusters/{cluster}/workers", Action::ChangeCluster, pages::clusters::change::scale),
+        post("/clusters/{cluster}/repair", Action::ChangeCluster, pages::clusters::change::repair),
+        post("/clusters/{cluster}/retry", Action::ChangeCluster, pages::clusters::change::retry),
+        post(
+            "/clusters/{cluster}/files",
+            Action::ChangeCluster,
+            pages::clusters::change::restore_files,
+        ),
+        post(
+            "/clusters/{cluster}/protection",
+            Action::ShareCluster,
+            pages::clusters::change::protect,
+        ),
+        post(
+            "/clusters/{cluster}/destroy",
+            Action::DestroyCluster,
+            pages::clusters::change::destroy,
+        ),
+        // Runs
+        get("/runs/{run}", Action::SeeCluster, pages::runs::show),
+        get("/runs/{run}/live", Action::SeeCluster, pages::runs::live),
+        post("/runs/{run}/approve", Action::ChangeCluster, pages::runs::approve),
+        post("/runs/{run}/cancel", Action::ChangeCluster, pages::runs::cancel),
+        // Limits
+        get("/limits", Action::ChangeLimits, pages::limits::show),
+        post("/limits", Action::ChangeLimits, pages::limits::set),
         // Clusters: who may use them
         get("/clusters/{cluster}/sharing", Action::SeeCluster, pages::sharing::show),
         post("/clusters/{cluster}/sharing", Action::ShareCluster, pages::sharing::grant),

@@ -31,8 +31,8 @@ const LEAVE: Duration = Duration::from_secs(20);
 /// Ended sessions are swept so often.
 const SWEEP: Duration = Duration::from_mins(15);
 
-/// Serves until the process is asked to end.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+/// Serves until the process is asked to end: on the configured address, and on a socket that was opened by somebody else.
+pub async fn serve(config: Config, more: Option<std::net::TcpListener>) -> anyhow::Result<()> {
     let app = App::open(config).await?;
     tokio::spawn(asked_to_end(app.clone())?);
     if let Some(address) = app.config.metrics_listen {
@@ -48,15 +48,22 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(work(app.clone()));
     tokio::spawn(sweep(app.clone()));
     let stopping = app.stopping.clone();
-    let service = router(&app).into_make_service_with_connect_info::<SocketAddr>();
-    let serving =
-        axum::serve(listener, service).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let mut listeners = vec![listener];
+    if let Some(more) = more {
+        more.set_nonblocking(true).context("what lies on standard input is no socket")?;
+        listeners.push(TcpListener::from_std(more)?);
+    }
+    let serving = futures_util::future::try_join_all(listeners.into_iter().map(|listener| {
+        let service = router(&app).into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, service);
+        serving.with_graceful_shutdown(stopping.clone().cancelled_owned()).into_future()
+    }));
     let late = async {
         stopping.cancelled().await;
         tokio::time::sleep(LEAVE).await;
     };
     tokio::select! {
-        ended = serving => ended?,
+        ended = serving => drop(ended?),
         () = late => tracing::warn!("some requests did not end in time"),
     }
     app.store.close().await;

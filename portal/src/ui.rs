@@ -28,9 +28,11 @@ impl Templates {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment.add_filter("when", filters::when);
+        environment.add_filter("clock", filters::clock);
         environment.add_filter("gib", filters::gib);
         environment.add_global("style", crate::pages::assets::address("style.css"));
         environment.add_global("htmx", crate::pages::assets::address("htmx.js"));
+        environment.add_global("htmx_sse", crate::pages::assets::address("htmx-sse.js"));
         environment.add_global("icon", crate::pages::assets::address("icon.svg"));
         add(&mut environment, &TEMPLATES)?;
         Ok(Self(environment))
@@ -59,6 +61,14 @@ mod filters {
     pub(super) fn when(time: &str) -> String {
         match time.parse::<Timestamp>() {
             Ok(time) => time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            Err(_) => time.to_owned(),
+        }
+    }
+
+    /// `10:20:03`, for lines that are read one below the other.
+    pub(super) fn clock(time: &str) -> String {
+        match time.parse::<Timestamp>() {
+            Ok(time) => time.strftime("%H:%M:%S").to_string(),
             Err(_) => time.to_owned(),
         }
     }
@@ -158,6 +168,7 @@ impl Ui {
                 change_people => may(Action::ChangePeople),
                 see_audit => may(Action::SeeAudit),
                 create_environment => may(Action::CreateEnvironment),
+                change_limits => may(Action::ChangeLimits),
             }
         });
         context! {

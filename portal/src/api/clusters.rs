@@ -19,6 +19,7 @@ use crate::quota::Gauge;
 use crate::rights::Actor;
 use crate::runs::ask;
 use crate::store::clusters::Cluster;
+use crate::store::environments::Environment;
 use crate::store::idempotency::Before;
 use crate::time::Time;
 
@@ -190,16 +191,28 @@ pub async fn create(
     Json(form): Json<NewCluster>,
 ) -> Result<Response> {
     let environment = app.store.environment(&environment).await?;
-    let key = headers
-        .get("idempotency-key")
-        .and_then(|key| key.to_str().ok())
-        .filter(|key| key.len() <= 200);
-    let Some(key) = key else {
-        let (cluster, run) = ask::create(&app, &actor, &environment, &form).await?;
-        note.target("cluster", &cluster, form.name);
-        return Ok((StatusCode::CREATED, axum::Json(Made { cluster, run })).into_response());
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+    let made = create_once(&app, &actor, &environment, &form, key).await?;
+    note.target("cluster", &made.cluster, form.name);
+    Ok((StatusCode::CREATED, axum::Json(made)).into_response())
+}
+
+/// For the page and the API: with a key, asking twice makes one.
+pub(crate) async fn create_once(
+    app: &App,
+    actor: &Actor,
+    environment: &Environment,
+    form: &NewCluster,
+    key: Option<&str>,
+) -> Result<Made> {
+    let make = async || {
+        let (cluster, run) = ask::create(app, actor, environment, form).await?;
+        Ok::<_, Error>(Made { cluster, run })
     };
-    let request = serde_json::to_vec(&(&environment.id, &form)).map_err(Error::internal)?;
+    let Some(key) = key.filter(|key| !key.is_empty() && key.len() <= 200) else {
+        return make().await;
+    };
+    let request = serde_json::to_vec(&(&environment.id, form)).map_err(Error::internal)?;
     let request = hex::encode(Sha256::digest(&request));
     match app.store.begin_once(&actor.person, key, &request).await? {
         Before::Never => {}
@@ -211,18 +224,13 @@ pub async fn create(
             let detail = "The same request is being served right now. Ask again in a moment.";
             return Err(Error::conflict("in_progress", detail));
         }
-        Before::Answered(body) => {
-            let made: Made = serde_json::from_str(&body).map_err(Error::internal)?;
-            return Ok((StatusCode::CREATED, axum::Json(made)).into_response());
-        }
+        Before::Answered(body) => return serde_json::from_str(&body).map_err(Error::internal),
     }
-    match ask::create(&app, &actor, &environment, &form).await {
-        Ok((cluster, run)) => {
-            note.target("cluster", &cluster, form.name);
-            let made = Made { cluster, run };
+    match make().await {
+        Ok(made) => {
             let body = serde_json::to_string(&made).map_err(Error::internal)?;
             app.store.end_once(&actor.person, key, Some(&body)).await?;
-            Ok((StatusCode::CREATED, axum::Json(made)).into_response())
+            Ok(made)
         }
         Err(error) => {
             // Nothing was made, so the same key may be used for another try.

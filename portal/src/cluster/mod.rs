@@ -10,6 +10,7 @@ pub mod folder;
 pub mod form;
 pub mod hcl;
 pub mod plan;
+pub mod standing;
 pub mod workspace;
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Who and what may enter a cluster: kubeconfigs, grants, and why one may do what one may.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
@@ -101,8 +103,14 @@ async fn page(
             json!({"row": row, "state": state, "mine": row.person == actor.person})
         })
         .collect();
+    let problem = forms.problem.as_ref();
+    let fields = problem.into_iter().flat_map(|problem| &problem.fields);
+    let errors: BTreeMap<_, _> =
+        fields.map(|field| (field.field.as_str(), field.detail.as_str())).collect();
     let with = json!({
         "cluster": about.target,
+        "errors": errors,
+        "problem": problem.filter(|problem| problem.fields.is_empty()).map(|problem| &problem.detail),
         "namespaces": namespaces,
         "unreachable": unreachable,
         "kubeconfigs": kubeconfigs,

@@ -13,6 +13,9 @@ use crate::error::{Error, Field, Result};
 use crate::extract::{Form, Path};
 use crate::gate::About;
 use crate::ids::{EnvironmentId, PersonId};
+use crate::pages::clusters::list::cards;
+use crate::pages::limits::meters;
+use crate::quota;
 use crate::rights::{Action, Actor, Role, Scope};
 use crate::store::is_taken;
 use crate::ui::{Ui, done, errors};
@@ -78,22 +81,28 @@ pub(crate) async fn add(app: &App, wish: &Wish) -> Result<(EnvironmentId, String
 pub async fn show(
     State(app): State<App>,
     ui: Ui,
+    actor: Actor,
     about: About,
     Path(id): Path<EnvironmentId>,
 ) -> Result<Response> {
-    page(&app, &ui, &about, &id, StatusCode::OK, None).await
+    page(&app, &ui, &actor, &about, &id, StatusCode::OK, None).await
 }
 
 async fn page(
     app: &App,
     ui: &Ui,
+    actor: &Actor,
     about: &About,
     id: &EnvironmentId,
     status: StatusCode,
     error: Option<&Error>,
 ) -> Result<Response> {
+    let mut clusters = cards(app, actor).await?;
+    clusters.retain(|card| card.environment == *id);
     let with = json!({
         "environment": app.store.environment(id).await?,
+        "clusters": clusters,
+        "meters": meters(&[app.store.gauge(quota::Scope::Environment, id.as_str()).await?]),
         "members": app.store.members_of(id).await?,
         "errors": error.map(errors).unwrap_or_default(),
         "change": ui.why_not(Action::ChangeEnvironment, &about.scope),
@@ -108,6 +117,7 @@ pub async fn change(
     State(app): State<App>,
     ui: Ui,
     note: Note,
+    actor: Actor,
     about: About,
     Path(id): Path<EnvironmentId>,
     Form(wish): Form<Wish>,
@@ -128,7 +138,8 @@ pub async fn change(
             ))
         }
         Err(error) => {
-            page(&app, &ui, &about, &id, StatusCode::UNPROCESSABLE_ENTITY, Some(&error)).await
+            page(&app, &ui, &actor, &about, &id, StatusCode::UNPROCESSABLE_ENTITY, Some(&error))
+                .await
         }
     }
 }
@@ -165,7 +176,8 @@ pub async fn add_member(
             &format!("{} is a {} here.", person.name, form.role),
         )),
         Err(error) if !error.fields().is_empty() => {
-            page(&app, &ui, &about, &id, StatusCode::UNPROCESSABLE_ENTITY, Some(&error)).await
+            page(&app, &ui, &actor, &about, &id, StatusCode::UNPROCESSABLE_ENTITY, Some(&error))
+                .await
         }
         Err(error) => Err(error),
     }

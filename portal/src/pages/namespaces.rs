@@ -15,7 +15,7 @@ use crate::ids::ClusterId;
 use crate::kube::service::Desk;
 use crate::kube::{Limits, NamespaceName};
 use crate::rights::{Action, Actor};
-use crate::ui::{Ui, done};
+use crate::ui::{Ui, done, errors};
 
 /// The form for a new namespace, as it was filled in.
 #[derive(Debug, Deserialize, Serialize)]
@@ -100,7 +100,8 @@ async fn page(
         "namespaces": namespaces,
         "unreachable": unreachable,
         "form": form,
-        "problem": refused.map(Error::problem),
+        "errors": refused.map(errors).unwrap_or_default(),
+        "problem": refused.filter(|error| error.fields().is_empty()).map(Error::to_string),
         "why_not": ui.why_not(Action::ChangeNamespaces, &about.scope),
     });
     let status = refused.map_or(StatusCode::OK, |error| error.problem().status);
@@ -149,7 +150,7 @@ pub async fn ask(
     let namespace = Desk::of(&app, &actor, &about)?.namespace(&name).await?;
     ui.page(
         "namespace_delete.html",
-        json!({"cluster": about.target, "namespace": namespace, "problem": null}),
+        json!({"cluster": about.target, "namespace": namespace, "errors": {}}),
     )
 }
 
@@ -171,7 +172,7 @@ pub async fn delete(
         let error =
             Error::invalid(vec![Field::new("confirm", format!("Type {name} to delete it."))]);
         let with =
-            json!({"cluster": about.target, "namespace": namespace, "problem": error.problem()});
+            json!({"cluster": about.target, "namespace": namespace, "errors": errors(&error)});
         return ui.answer(StatusCode::UNPROCESSABLE_ENTITY, "namespace_delete.html", with);
     }
     desk.delete(&name).await?;

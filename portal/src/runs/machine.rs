@@ -185,6 +185,16 @@ impl Kind {
             Self::Destroy => "destroy",
         }
     }
+
+    /// As people read it, as a heading.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Create => "Create",
+            Self::Change => "Change",
+            Self::Retry => "Finish",
+            Self::Destroy => "Destroy",
+        }
+    }
 }
 
 impl fmt::Display for State {

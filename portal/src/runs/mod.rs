@@ -17,6 +17,7 @@ pub mod ask;
 pub mod finish;
 pub mod log;
 pub mod machine;
+pub mod progress;
 pub mod queue;
 pub mod recover;
 pub mod stream;

@@ -80,8 +80,8 @@ pub enum News {
     Lines(Vec<(u64, Line)>, Box<Run>),
     /// Nothing.
     Heartbeat,
-    /// The run has ended and all of it was told.
-    End,
+    /// The run has ended, like this, and all of it was told.
+    End(Box<Run>),
 }
 
 /// Watches one run for one actor.
@@ -132,12 +132,14 @@ impl Watcher {
                 gate::still(&self.app, &self.actor, Action::SeeCluster, scope).await.ok()?;
             }
             self.changes.borrow_and_update();
-            // The state first: whatever it says, the log has it already.
+            // The state before the log: when it says that the run has ended, the log has all of it.
             let run = self.app.store.run(&self.run).await.ok()?;
             let lines = log::read(&self.folder, self.offset).ok()?;
             if let Some((offset, _)) = lines.last() {
                 self.offset = *offset;
                 self.first = false;
+                // And once more after it: the state is never older than what the lines say of it.
+                let run = self.app.store.run(&self.run).await.ok()?;
                 return Some(News::Lines(lines, Box::new(run)));
             }
             if std::mem::take(&mut self.first) {
@@ -145,7 +147,7 @@ impl Watcher {
             }
             if run.state.has_ended() {
                 self.ended = true;
-                return Some(News::End);
+                return Some(News::End(Box::new(run)));
             }
             if quiet_since.elapsed() >= HEARTBEAT {
                 return Some(News::Heartbeat);
@@ -165,10 +167,10 @@ impl Watcher {
 /// The watcher's news as events of one kind or another.
 pub fn events(
     watcher: Watcher,
-    describe: impl Fn(News) -> Vec<Event> + Send + 'static,
+    describe: impl FnMut(News) -> Vec<Event> + Send + 'static,
 ) -> impl Stream<Item = std::result::Result<Event, Infallible>> + Send {
     let start = (watcher, Vec::new().into_iter(), describe);
-    futures_util::stream::unfold(start, async |(mut watcher, mut pending, describe)| {
+    futures_util::stream::unfold(start, async |(mut watcher, mut pending, mut describe)| {
         loop {
             if let Some(event) = pending.next() {
                 return Some((Ok(event), (watcher, pending, describe)));
@@ -190,6 +192,6 @@ pub fn as_json(news: News) -> Vec<Event> {
             })
             .collect(),
         News::Heartbeat => vec![Event::default().comment("")],
-        News::End => vec![Event::default().event("end").data("")],
+        News::End(_) => vec![Event::default().event("end").data("")],
     }
 }

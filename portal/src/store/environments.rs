@@ -75,6 +75,12 @@ impl Store {
         sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(id).fetch_one(self.read()).await
     }
 
+    /// The one of this name.
+    pub async fn environment_by_name(&self, name: &str) -> Result<Option<EnvironmentId>> {
+        let select = sqlx::query_scalar("SELECT id FROM environments WHERE name = ?");
+        select.bind(name).fetch_optional(self.read()).await
+    }
+
     /// Somebody's role as a member; the outer `None` if there is no such environment.
     pub async fn membership(
         &self,

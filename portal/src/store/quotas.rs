@@ -78,22 +78,37 @@ impl Store {
             None => Amount::default(),
         };
         let scopes = [
-            (Scope::Person, person.as_str(), "WHERE person = ?", Some(person.as_str())),
-            (
-                Scope::Environment,
-                environment.as_str(),
-                "WHERE environment = ?",
-                Some(environment.as_str()),
-            ),
-            (Scope::Site, "", "", None),
+            (Scope::Person, person.as_str()),
+            (Scope::Environment, environment.as_str()),
+            (Scope::Site, ""),
         ];
         let mut gauges = Vec::new();
-        for (scope, id, of, bound) in scopes {
-            let held = held(connection, of, bound).await?;
-            let limit = limit(connection, scope, id).await?;
-            gauges.push(Gauge { scope, limit, held, after: held.without(own).and(after) });
+        for (scope, id) in scopes {
+            let gauge = gauge(connection, scope, id).await?;
+            gauges.push(Gauge { after: gauge.held.without(own).and(after), ..gauge });
         }
         Ok(gauges)
+    }
+
+    /// One quota with what is held of it.
+    pub async fn gauge(&self, scope: Scope, id: &str) -> Result<Gauge> {
+        let mut connection = self.read().acquire().await?;
+        gauge(&mut connection, scope, id).await
+    }
+
+    /// The ids of people or environments that have a limit of their own.
+    pub async fn limited(&self, scope: Scope) -> Result<Vec<String>> {
+        sqlx::query_scalar("SELECT id FROM quotas WHERE scope = ? AND id <> '' ORDER BY id")
+            .bind(scope.as_str())
+            .fetch_all(self.read())
+            .await
+    }
+
+    /// Nothing of its own any more: the default counts again.
+    pub async fn clear_limit(&self, scope: Scope, id: &str) -> Result<()> {
+        let delete = sqlx::query("DELETE FROM quotas WHERE scope = ? AND id = ?");
+        delete.bind(scope.as_str()).bind(id).execute(self.write()).await?;
+        Ok(())
     }
 
     /// What a cluster holds from now on.
@@ -166,6 +181,17 @@ impl Store {
         let mut connection = self.read().acquire().await?;
         limit(&mut connection, scope, id).await
     }
+}
+
+async fn gauge(connection: &mut SqliteConnection, scope: Scope, id: &str) -> Result<Gauge> {
+    let (of, bound) = match scope {
+        Scope::Person => ("WHERE person = ?", Some(id)),
+        Scope::Environment => ("WHERE environment = ?", Some(id)),
+        Scope::Site => ("", None),
+    };
+    let held = held(connection, of, bound).await?;
+    let limit = limit(connection, scope, id).await?;
+    Ok(Gauge { scope, limit, held, after: held })
 }
 
 async fn held(

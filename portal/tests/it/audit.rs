@@ -41,8 +41,8 @@ async fn every_change_leaves_one_row_and_refusals_do_as_well() {
     assert_eq!(
         short,
         [
-            r#""(unknown)" "open" "" "failed" 422"#,
-            r#""sam" "open" "" "failed" 422"#,
+            r#""(unknown)" "sign_in" "" "failed" 422"#,
+            r#""sam" "sign_in" "" "failed" 422"#,
             r#""sam" "change_people" "" "refused" 403"#,
             r#""root" "change_people" "kim" "done" 200"#,
         ]

@@ -4,6 +4,7 @@ mod audit;
 mod defects;
 mod health;
 mod operator;
+mod pages;
 mod people;
 mod rights;
 mod world;
