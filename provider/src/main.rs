@@ -21,8 +21,10 @@ mod orphans;
 #[cfg(test)]
 mod pages;
 mod provider;
+mod rebuild;
 mod ssh;
 mod stamp;
+mod states;
 mod templates;
 mod wait;
 
@@ -35,6 +37,8 @@ const ADDRESS: &str = "registry.terraform.io/kubesmith/kubesmith";
 #[command(arg_required_else_help = true)]
 enum Task {
     Orphans(orphans::Options),
+    #[command(subcommand)]
+    Ledger(rebuild::Task),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         }
         Some(_) => match Task::parse() {
             Task::Orphans(options) => orphans::run(&options),
+            Task::Ledger(task) => rebuild::run(&task),
         },
     }
 }

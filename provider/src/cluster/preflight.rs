@@ -2,6 +2,7 @@
 //! apply begins. Diagnostics only; it changes no planned value.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,7 @@ pub(super) async fn preflight(
     if new.is_empty() {
         return found;
     }
+    route(new, &mut found);
     if let Err(error) = datacentre(&context.proxmox, spec, new, deadline, &mut found).await {
         found.push(diagnose::proxmox("Unable to check the datacentre", &error));
     }
@@ -71,6 +73,23 @@ fn is_installed(program: &Path) -> bool {
     std::env::split_paths(&folders)
         .map(|folder: PathBuf| folder.join(program))
         .any(|path| runs(&path))
+}
+
+/// Ansible and the look at the API start here. The system says at once if no route leads there; nothing is sent.
+fn route(new: &[Machine], found: &mut Diags) {
+    let leads = |address| {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.connect((address, 22))
+    };
+    let lost = new.iter().find_map(|machine| Some((machine, leads(machine.address).err()?)));
+    if let Some((machine, error)) = lost {
+        let detail = format!(
+            "The machine that runs Terraform must reach the new machines on ports 22 and 6443, but cannot send to {}: {error}. \
+             Run it where the pool's network can be reached, or give this one a route.",
+            machine.address
+        );
+        found.push(Diag::error(format!("No route to {machine}")).detail(detail));
+    }
 }
 
 async fn datacentre(

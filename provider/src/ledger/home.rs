@@ -53,9 +53,10 @@ pub(crate) fn missing(context: &Context) -> Diags {
         .detail(format!(
             "There is no machine with VMID {vmid}. If this datacentre has no pool yet, make one \
              (kubesmith_ip_pool) first. If there were pools, the ledger was destroyed with everything \
-             that stood in it: do not make new pools, machines may still use their addresses. Restore \
-             the machine from a backup with its firewall file. If its VMID is another one, set \
-             \"ledger_vmid\" (KUBESMITH_LEDGER_VMID)."
+             that stood in it: do not make new pools, machines may still use their addresses. Make it \
+             again from the states of all who lease from it (terraform-provider-kubesmith ledger \
+             rebuild), or restore the machine from a backup with its firewall file. If its VMID is \
+             another one, set \"ledger_vmid\" (KUBESMITH_LEDGER_VMID)."
         ))
         .into()
 }

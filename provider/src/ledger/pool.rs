@@ -71,6 +71,11 @@ impl Pool {
         self.first_vmid.checked_add(self.range.offset(address)?)
     }
 
+    /// The address that a VMID stands for.
+    pub(crate) fn address(&self, vmid: u32) -> Option<Ipv4Addr> {
+        self.range.nth(vmid.checked_sub(self.first_vmid)?)
+    }
+
     /// What is never leased although it lies in the range.
     pub(crate) fn reserved(&self) -> Vec<AddressRange> {
         let single = |address| AddressRange::new(address, address);

@@ -120,7 +120,7 @@ fn judge(survey: &Survey, question: &Question, machine: &Machine) -> OrphanMachi
     let stamp = &machine.stamp;
     let pool = survey.pools.iter().find(|(pool, _)| pool.name == stamp.pool);
     let address = pool.and_then(|(pool, claims)| {
-        let address = address(pool, machine.vmid)?;
+        let address = pool.address(machine.vmid)?;
         let lease = claims.iter().find(|claim| stands_on(stamp, &pool.name, claim));
         lease.is_none_or(|claim| claim.range.contains(address)).then_some(address)
     });
@@ -132,11 +132,6 @@ fn judge(survey: &Survey, question: &Question, machine: &Machine) -> OrphanMachi
         address.is_none().then_some(Stays::Copy)
     };
     OrphanMachine { machine: machine.clone(), address, stays }
-}
-
-/// The address that a VMID stands for in a pool.
-pub(super) fn address(pool: &Pool, vmid: u32) -> Option<Ipv4Addr> {
-    pool.range.nth(vmid.checked_sub(pool.first_vmid)?)
 }
 
 fn stands_on(stamp: &Stamp, pool: &PoolName, claim: &Claim) -> bool {

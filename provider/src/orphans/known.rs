@@ -1,16 +1,14 @@
-//! PURE: what Terraform states know, read from `terraform show -json` or `terraform state pull`.
+//! PURE: what Terraform states know.
 //!
-//! Whatever a state does not name may be destroyed by `--remove`. So a text that is not surely a whole
-//! state is refused, never taken for an empty one, and what a state says halfway counts as known.
+//! Whatever a state does not name may be destroyed by `--remove`. So what a state says halfway counts as known.
 
 use kubesmith_spec::{ClusterName, LeaseName, Nonce, PoolName, Transaction};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use crate::ledger::rows::Claim;
 use crate::ssh::KeyPair;
 use crate::stamp::Stamp;
+use crate::states::{self, Unreadable};
 
 /// Everything of Kubesmith's that the states know.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,97 +42,23 @@ struct ClusterAttributes {
     ssh_private_key: Option<String>,
 }
 
-/// Why a text is not taken for a state.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unreadable {
-    #[error("it is empty")]
-    Empty,
-    #[error("it is not JSON: {0}")]
-    NotJson(String),
-    #[error("it is a plan, not a state")]
-    Plan,
-    #[error(
-        "it is neither a state (version 4) as `terraform state pull` writes it nor the JSON of `terraform show -json`"
-    )]
-    NotAState,
-    #[error("{kind}.{name} in it cannot be read: {reason}")]
-    Resource { kind: String, name: String, reason: String },
-}
-
 impl Known {
     /// Adds what one more state knows.
     pub(super) fn add(&mut self, text: &str) -> Result<(), Unreadable> {
-        if text.trim().is_empty() {
-            return Err(Unreadable::Empty);
-        }
-        let state: Map<String, Value> =
-            serde_json::from_str(text).map_err(|error| Unreadable::NotJson(error.to_string()))?;
-        if state.contains_key("lineage") {
-            self.add_pulled(&state)
-        } else if state.contains_key("format_version") {
-            self.add_shown(&state)
-        } else {
-            Err(Unreadable::NotAState)
-        }
-    }
-
-    /// `terraform state pull`: one list of resources, each with its instances, the deposed ones too.
-    fn add_pulled(&mut self, state: &Map<String, Value>) -> Result<(), Unreadable> {
-        let resources = state.get("resources").and_then(Value::as_array);
-        let (Some(4), Some(resources)) = (state.get("version").and_then(Value::as_u64), resources)
-        else {
-            return Err(Unreadable::NotAState);
-        };
-        for resource in resources {
-            let instances = resource["instances"].as_array().ok_or(Unreadable::NotAState)?;
-            instances
-                .iter()
-                .try_for_each(|instance| self.add_resource(resource, &instance["attributes"]))?;
-        }
-        Ok(())
-    }
-
-    /// `terraform show -json`: modules in modules. Without anything in the state there is not even the root.
-    fn add_shown(&mut self, state: &Map<String, Value>) -> Result<(), Unreadable> {
-        if state.contains_key("planned_values") || state.contains_key("resource_changes") {
-            return Err(Unreadable::Plan);
-        }
-        if let Some(values) = state.get("values") {
-            return self.add_module(values.get("root_module").unwrap_or(&Value::Null));
-        }
-        // Other commands of Terraform write a format_version as well.
-        let expected = ["format_version", "terraform_version", "checks", "timestamp"];
-        let empty = state.keys().all(|key| expected.contains(&key.as_str()));
-        if empty { Ok(()) } else { Err(Unreadable::NotAState) }
-    }
-
-    fn add_module(&mut self, module: &Value) -> Result<(), Unreadable> {
-        for resource in module["resources"].as_array().into_iter().flatten() {
-            self.add_resource(resource, &resource["values"])?;
-        }
-        module["child_modules"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .try_for_each(|child| self.add_module(child))
-    }
-
-    fn add_resource(&mut self, resource: &Value, attributes: &Value) -> Result<(), Unreadable> {
-        match (resource["mode"].as_str(), resource["type"].as_str()) {
-            (Some("managed"), Some("kubesmith_ip_lease")) => {
-                self.leases.push(read(resource, attributes)?);
+        for resource in states::resources(text)? {
+            match resource.kind.as_str() {
+                "kubesmith_ip_lease" => self.leases.push(resource.read()?),
+                "kubesmith_cluster" => {
+                    let cluster: ClusterAttributes = resource.read()?;
+                    let key = cluster.ssh_private_key.and_then(|pem| KeyPair::parse(&pem).ok());
+                    self.clusters.push(Cluster {
+                        name: cluster.name,
+                        leases: cluster.leases,
+                        key: key.map(|key| key.nonce()),
+                    });
+                }
+                _ => {}
             }
-            (Some("managed"), Some("kubesmith_cluster")) => {
-                let cluster: ClusterAttributes = read(resource, attributes)?;
-                let key = cluster.ssh_private_key.and_then(|pem| KeyPair::parse(&pem).ok());
-                self.clusters.push(Cluster {
-                    name: cluster.name,
-                    leases: cluster.leases,
-                    key: key.map(|key| key.nonce()),
-                });
-            }
-            (Some(_), Some(_)) => {}
-            _ => return Err(Unreadable::NotAState),
         }
         Ok(())
     }
@@ -167,18 +91,10 @@ impl Lease {
     }
 }
 
-fn read<T: DeserializeOwned>(resource: &Value, attributes: &Value) -> Result<T, Unreadable> {
-    T::deserialize(attributes).map_err(|error| Unreadable::Resource {
-        kind: resource["type"].as_str().unwrap_or_default().to_owned(),
-        name: resource["name"].as_str().unwrap_or_default().to_owned(),
-        reason: error.to_string(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const KEY_OF_DEMO: &str = "kubesmith demo";
 

@@ -18,7 +18,7 @@ use kubesmith_proxmox::{Deadline, retry};
 use kubesmith_spec::ClusterName;
 use kubesmith_tfplugin::{CancellationToken, Diag, Diags, Provider as _, Result};
 
-use self::find::{Machine, OrphanLease, Orphans, Question, Survey, address, orphans};
+use self::find::{Machine, OrphanLease, Orphans, Question, Survey, orphans};
 use self::known::Known;
 use crate::diagnose;
 use crate::ledger::{Ledger, home};
@@ -130,8 +130,7 @@ async fn survey(context: &Context, deadline: &Deadline) -> Result<Survey> {
         .iter()
         .filter(|row| row.kind == "qemu" && row.vmid != context.ledger_vmid)
         .filter(|row| {
-            row.tags.contains(TAG)
-                || pools.iter().any(|(pool, _)| address(pool, row.vmid).is_some())
+            row.tags.contains(TAG) || pools.iter().any(|(pool, _)| pool.address(row.vmid).is_some())
         })
         .map(|row| row.vmid)
         .collect();
@@ -233,11 +232,11 @@ impl Options {
 }
 
 /// Prints. Whoever closes our standard output does not stop a removal.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-fn complain(diags: &Diags) -> ExitCode {
+pub(crate) fn complain(diags: &Diags) -> ExitCode {
     for diag in diags {
         let gap = if diag.summary.is_empty() || diag.detail.is_empty() { "" } else { "\n\n" };
         let _ = writeln!(std::io::stderr(), "Error: {}{gap}{}\n", diag.summary, diag.detail);
