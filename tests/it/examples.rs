@@ -64,6 +64,45 @@ fn the_examples_of_the_registry_s_pages_validate() {
     workspace.must(&["validate", "-no-color"]);
 }
 
+/// What the guides tell people to write is valid, and what they tell them to run exists.
+#[test]
+fn the_guides_validate() {
+    let Some(world) = world(Needs::Terraform) else { return };
+    let subcommands = world.workspace("help", "").provider(&["--help"]);
+    let guides = fs::read_dir(root().join("provider/docs/guides")).expect("guides").flatten();
+    let mut seen = 0;
+    for guide in guides.map(|entry| entry.path()) {
+        let text = fs::read_to_string(&guide).expect("a guide");
+        let name = guide.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        let workspace = world.workspace(&format!("guide-{name}"), "");
+        let mut hcl = fences(&text, "terraform").concat();
+        let brings_its_own = hcl.contains("required_providers");
+        if brings_its_own {
+            fs::remove_file(workspace.dir().join("versions.tf")).expect("versions.tf");
+        }
+        if hcl.contains("version = \"~>") {
+            // A pinned version cannot be met by a provider that was just built.
+            hcl = hcl.replace("version = \"~> 0.1\"", "");
+        }
+        workspace.write(&hcl);
+        workspace.must(&["validate", "-no-color"]);
+        for line in fences(&text, "sh").concat().lines() {
+            let Some(task) = line.strip_prefix("terraform-provider-kubesmith ") else { continue };
+            let task = task.split_whitespace().next().expect("a task");
+            assert!(subcommands.contains(task), "{name}: {task} is not a task of the provider");
+        }
+        seen += 1;
+    }
+    assert!(seen >= 6, "{seen} guides");
+}
+
+/// The fenced blocks of a language in a page.
+fn fences(text: &str, language: &str) -> Vec<String> {
+    let open = format!("```{language}\n");
+    let blocks = text.split(&open).skip(1);
+    blocks.map(|rest| rest.split("```").next().expect("a block").to_owned()).collect()
+}
+
 #[test]
 fn hcl_is_formatted() {
     let checked = command("terraform")
