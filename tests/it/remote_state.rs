@@ -60,7 +60,7 @@ fn checkout<'w>(world: &'w World, server: &PostgreSql, name: &str) -> Workspace<
 }
 
 /// Terraform's settings with a mirror that holds the built provider, and nothing else to ask.
-fn mirror(folder: &Path) -> PathBuf {
+pub(crate) fn mirror(folder: &Path) -> PathBuf {
     let (config, mirror) = (folder.join("mirror.rc"), folder.join("mirror"));
     let system = format!(
         "{}_{}",
@@ -89,14 +89,14 @@ fn mirror(folder: &Path) -> PathBuf {
 }
 
 /// A database server of its own, which only a socket in its folder leads to.
-struct PostgreSql {
+pub(crate) struct PostgreSql {
     programs: PathBuf,
     folder: tempfile::TempDir,
 }
 
 impl PostgreSql {
     /// `None`, and a visible skip, where there is no `PostgreSQL`.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let Some(programs) = programs() else {
             assert!(std::env::var_os("CI").is_none(), "there is no PostgreSQL on this machine");
             eprintln!("SKIPPED: there is no PostgreSQL on this machine");
@@ -123,7 +123,7 @@ impl PostgreSql {
         assert!(status.success(), "{program} {}", arguments.join(" "));
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("host={} user=postgres dbname=postgres", self.folder.path().display())
     }
 }
