@@ -220,3 +220,17 @@ fn between_the_last_remote_write_and_the_reply_the_next_apply_names_the_way_out(
     workspace.destroy();
     world.assert_empty();
 }
+
+#[test]
+fn machines_that_cannot_be_reached_from_here_are_not_made() {
+    // The lab's network leads to the guests and nowhere else.
+    let Some(world) = world(Needs::Guests) else { return };
+    let hcl = hcl::all(1).replace("10.40.19.", "10.77.19.");
+    let workspace = world.workspace("course-1", &hcl);
+    let failed = workspace.apply_fails();
+    assert!(failed.contains("No route to demo-cp-1 (VM 19201)"), "{failed}");
+    assert!(failed.contains("10.77.19.201") && failed.contains("6443"), "{failed}");
+    assert_eq!(world.machines(), [], "a machine was made");
+    workspace.destroy();
+    world.assert_empty();
+}

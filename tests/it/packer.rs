@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use hcl_edit::structure::{Body, Structure};
 use yaml_rust2::{Yaml, YamlLoader};
 
-use crate::world::{command, lab_tool, root, text};
+use crate::world::{Needs, command, lab_tool, root, text, world};
 
 /// What the plugin of the required version knows, without what it calls deprecated; read from its documentation.
 const ATTRIBUTES: &str = include_str!("../fixtures/packer/proxmox-1.2.4.json");
@@ -153,4 +153,59 @@ fn packer_itself_takes_the_files() {
         let output = packer.output().expect("packer");
         assert!(output.status.success(), "packer {}: {}", arguments.join(" "), text(&output));
     }
+}
+
+/// From a login with a password to a template, with the rights that `packer/README.md` tells an administrator to give.
+#[test]
+fn packer_bakes_a_template_in_the_lab() {
+    let Some(world) = world(Needs::Guests) else { return };
+    let Some(packer) = lab_tool("packer") else { return };
+    let page = fs::read_to_string(root().join("packer/README.md")).expect("README.md");
+    let privileges = page.split("--privs \"").nth(1).and_then(|rest| rest.split('"').next());
+    // The lab's Proxmox VE is an 8: the page says what that wants as well.
+    let privileges = format!("{} VM.Monitor", privileges.expect("a role"));
+    let password = "a password of the test";
+    let user = "packer@pve";
+    world.proxmox("POST", "/access/users", &[("userid", user), ("password", password)]);
+    let role = [("roleid", "KubesmithPacker"), ("privs", privileges.as_str())];
+    world.proxmox("POST", "/access/roles", &role);
+    let grant = [("path", "/"), ("roles", "KubesmithPacker"), ("users", user)];
+    world.proxmox("PUT", "/access/acl", &grant);
+
+    let dir = tempfile::tempdir().expect("a folder");
+    let fixture = root().join("tests/fixtures/packer/reduced.pkr.hcl");
+    fs::copy(fixture, dir.path().join("reduced.pkr.hcl")).expect("a copy");
+    let key = command("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f", "key"])
+        .current_dir(dir.path())
+        .status();
+    assert!(key.expect("ssh-keygen").success());
+    let public = fs::read_to_string(dir.path().join("key.pub")).expect("a key");
+    // Proxmox wants keys encoded inside of the encoded form.
+    let public: Vec<_> = public.trim().bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let public = public.concat();
+    let access = [
+        ("ciuser", "packer"),
+        ("sshkeys", public.as_str()),
+        ("ipconfig0", "ip=10.40.19.250/24,gw=10.40.19.254"),
+    ];
+    world.proxmox("PUT", "/nodes/pve1/qemu/9001/config", &access);
+
+    let output = world
+        .inside(packer.to_str().expect("UTF-8"))
+        .args(["build", "-color=false", "reduced.pkr.hcl"])
+        .current_dir(dir.path())
+        .env("CHECKPOINT_DISABLE", "1")
+        .env("SSL_CERT_FILE", world.about("ca_file"))
+        .env("PKR_VAR_url", format!("{}/api2/json", world.about("url")))
+        .env("PKR_VAR_password", password)
+        .output()
+        .expect("packer");
+    let said = text(&output);
+    assert!(output.status.success() && !said.contains(password), "{said}");
+
+    let config = world.proxmox("GET", "/nodes/pve1/qemu/19250/config", &[]);
+    assert_eq!((&config["template"], &config["name"]), (&1.into(), &"debian-13-baked".into()));
+    assert_eq!(config["description"], "Baked by a test.");
+    world.stop_and_delete("pve1", 19250);
 }
