@@ -36,7 +36,6 @@ fn leaves_do_not_know_each_other_and_the_lab_knows_none_of_the_products() {
         // Itself, for its own tests with the harness.
         ("provider/tfplugin/Cargo.toml", &["kubesmith-tfplugin", "kubesmith-tfplugin-derive"]),
         ("provider/release/Cargo.toml", &["kubesmith-process"]),
-        ("provider/tfplugin/Cargo.toml", &["kubesmith-tfplugin-derive"]),
         ("provider/tfplugin/derive/Cargo.toml", &[]),
         (
             "provider/Cargo.toml",
