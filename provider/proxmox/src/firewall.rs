@@ -184,3 +184,25 @@ fn check_comment(comment: &str) -> Result<&str, Error> {
 fn no_match<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(wire::flag(deserializer)?.unwrap_or(false))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_proxmox_would_store_and_never_find_again_is_refused() {
+        for name in ["lab", "a1", "course-42_b"] {
+            check_name(name).unwrap();
+        }
+        for name in ["", "a", "Lab", "4lab", "la b", &"a".repeat(65)] {
+            let error = check_name(name).unwrap_err().to_string();
+            let rule = "must have 2 to 64 of a-z, 0-9, - and _, a letter first";
+            assert_eq!(error, format!("the IP set name `{name}` {rule}"));
+        }
+        assert_eq!(check_comment("ks1 l=demo").unwrap(), "ks1 l=demo");
+        for comment in ["a\nb", "ä", "\t"] {
+            let error = check_comment(comment).unwrap_err().to_string();
+            assert_eq!(error, "a comment must be one line of printable ASCII");
+        }
+    }
+}

@@ -243,6 +243,9 @@ mod tests {
         }
 
         #[test]
-        fn other_text_is_refused_without_a_panic(text in "(UPID:)?\\PC{0,60}") { prop_assert!(text.parse::<Upid>().is_err()); }
+        fn other_text_is_refused_without_a_panic(text in "(UPID:)?\\PC{0,60}") {
+            let error = text.parse::<Upid>().unwrap_err().to_string();
+            prop_assert!(error.ends_with("` is no task id (UPID)"), "{error}");
+        }
     }
 }

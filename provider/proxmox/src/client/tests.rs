@@ -22,6 +22,7 @@ struct Server {
     /// Head and body of every request.
     seen: Arc<Mutex<Vec<String>>>,
     most_at_once: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -33,11 +34,18 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let server = Self { url, seen: Arc::default(), most_at_once: Arc::default() };
+        let server = Self {
+            url,
+            seen: Arc::default(),
+            most_at_once: Arc::default(),
+            connections: Arc::default(),
+        };
+        let connections = Arc::clone(&server.connections);
         let (seen, most) = (Arc::clone(&server.seen), Arc::clone(&server.most_at_once));
         let (answer, at_once) = (Arc::new(answer), Arc::new(AtomicUsize::new(0)));
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
+                connections.fetch_add(1, Ordering::SeqCst);
                 let (seen, most, at_once) =
                     (Arc::clone(&seen), Arc::clone(&most), Arc::clone(&at_once));
                 let (answer, tls) = (Arc::clone(&answer), tls.clone());
@@ -198,7 +206,15 @@ async fn a_lost_answer_is_unknown_for_a_write_and_repeatable_for_a_read() {
     let error = client.start_vm("pve", 100).await.unwrap_err();
     assert!(error.is_unknown_outcome() && !error.is_transient(), "{error}");
     assert!(error.to_string().ends_with("; it is not known whether it was done"), "{error}");
-    assert_eq!(client.version().await.unwrap_err().class(), &Class::NotDelivered);
+    let error = client.version().await.unwrap_err();
+    assert_eq!(error.class(), &Class::NotDelivered);
+    assert!(error.to_string().contains("no answer from http://127.0.0.1:"), "{error}");
+
+    let half = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 100\r\n\r\n{\"data\":";
+    let server = Server::start(None, move |_| half.to_owned()).await;
+    let error = server.client().start_vm("pve", 100).await.unwrap_err();
+    assert!(error.is_unknown_outcome(), "{error}");
+    assert!(error.to_string().contains("the answer was cut off: "), "{error}");
 }
 
 #[tokio::test]
@@ -209,6 +225,8 @@ async fn what_is_no_proxmox_is_named() {
     assert!(error.to_string().contains("does not answer like Proxmox VE"), "{error}");
     let plain = Options::new(vec!["http://pve.example:8006".parse().unwrap()], token());
     assert!(Client::new(plain).err().unwrap().to_string().contains("must begin with https://"));
+    let none = Client::new(Options::new(vec![], token())).err().unwrap();
+    assert_eq!(none.to_string(), "no endpoint is given");
 }
 
 #[tokio::test]

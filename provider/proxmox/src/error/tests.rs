@@ -1,5 +1,7 @@
 //! What the real server was seen to say, and what it means.
 
+mod rules;
+
 use std::collections::BTreeMap;
 
 use super::texts::{classify, classify_answer};

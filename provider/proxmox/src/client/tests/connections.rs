@@ -72,6 +72,22 @@ async fn refusals_that_close_the_connection_cost_no_request() {
     assert_eq!(server.seen().len(), 40, "each was sent exactly once");
 }
 
+/// The real server closes a connection after five idle seconds, and a change that meets that moment has an unknown
+/// outcome: well before, a new connection is made.
+#[tokio::test]
+async fn a_connection_is_used_again_at_once_but_not_after_a_pause() {
+    const { assert!(IDLE.as_secs() < 5) };
+    let server = Server::start(None, |_| ok(DONE)).await;
+    let client = server.client();
+    let change = || client.delete_ip_set_row("pve", 1, "lab", "10.0.0.1", "d");
+    change().await.unwrap();
+    change().await.unwrap();
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+    tokio::time::sleep(IDLE + Duration::from_millis(200)).await;
+    change().await.unwrap();
+    assert_eq!(server.connections.load(Ordering::SeqCst), 2);
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_task_whose_time_is_up_is_stopped() {
     let stopped = AtomicBool::new(false);
