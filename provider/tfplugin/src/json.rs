@@ -118,7 +118,54 @@ fn unquoted(text: &str, path: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::msgpack::tests::typed;
+
+    /// As Terraform writes a state: numbers exactly, nothing unknown.
+    fn written(value: &Dyn) -> String {
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        match value {
+            Dyn::Null | Dyn::Unknown(_) => "null".to_owned(),
+            Dyn::Bool(value) => value.to_string(),
+            Dyn::Number(number) => number.to_string(),
+            Dyn::String(value) => text(value),
+            Dyn::List(items) => {
+                let items: Vec<_> = items.iter().map(written).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Dyn::Map(items) => {
+                let items = items.iter();
+                let items = items.map(|(key, item)| format!("{}: {}", text(key), written(item)));
+                format!("{{{}}}", items.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_terraform_writes_is_read_again((kind, value) in typed()) {
+            let state = written(&value);
+            let read = decode(state.as_bytes(), &kind).unwrap();
+            prop_assert_eq!(written(&read), state.clone());
+            prop_assert!(read == value || !value.is_wholly_known());
+            // What upgrades see of it is the same value.
+            let seen = untyped(state.as_bytes()).unwrap().to_string();
+            prop_assert_eq!(decode(seen.as_bytes(), &kind).unwrap(), read);
+        }
+
+        #[test]
+        fn cut_and_changed_states_never_panic(
+            (kind, value) in typed(), cut in any::<prop::sample::Index>(), change in any::<u8>()
+        ) {
+            let mut state = written(&value).into_bytes();
+            let place = cut.index(state.len());
+            let _ = (decode(&state[..place], &kind), untyped(&state[..place]));
+            state[place] = change;
+            let _ = (decode(&state, &kind), untyped(&state));
+        }
+    }
 
     fn kind() -> Type {
         let attributes = [

@@ -7,7 +7,7 @@ mod decode;
 mod encode;
 mod promises;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use decode::decode;
 pub(crate) use encode::encode;

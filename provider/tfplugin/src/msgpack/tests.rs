@@ -135,7 +135,7 @@ fn a_long_prefix_is_shortened() {
 }
 
 /// Any type, and any value of it.
-fn typed() -> impl Strategy<Value = (Type, Dyn)> {
+pub(crate) fn typed() -> impl Strategy<Value = (Type, Dyn)> {
     let leaf = prop_oneof![
         any::<String>().prop_map(|text| (Type::String, Dyn::String(text))),
         any::<bool>().prop_map(|value| (Type::Bool, Dyn::Bool(value))),

@@ -125,6 +125,25 @@ mod tests {
     }
 
     #[test]
+    fn levels_are_those_of_the_host_in_any_case() {
+        for (name, expected) in [
+            ("TRACE", LevelFilter::TRACE),
+            ("json", LevelFilter::TRACE),
+            ("Debug", LevelFilter::DEBUG),
+            ("INFO", LevelFilter::INFO),
+            ("warn", LevelFilter::WARN),
+            ("ERROR", LevelFilter::ERROR),
+            ("off", LevelFilter::OFF),
+            ("1", LevelFilter::WARN),
+        ] {
+            assert_eq!(level(name), expected, "{name}");
+        }
+        let shown = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR]
+            .map(|level| line(level, "", "", Map::new())["@level"].clone());
+        assert_eq!(shown, ["trace", "debug", "info", "warn", "error"]);
+    }
+
+    #[test]
     fn a_line_has_the_host_s_names_as_strings() {
         let mut fields = Map::new();
         fields.insert("message".to_owned(), "made a clone".into());
