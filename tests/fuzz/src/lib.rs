@@ -1,6 +1,7 @@
 //! The parsers of the provider, which is a program and no library: the files themselves are used.
 
 /// What stands in the ledger.
+#[expect(dead_code, reason = "what only its writing needs")]
 #[path = "../../../provider/src/ledger"]
 mod ledger {
     pub(crate) mod fields;
