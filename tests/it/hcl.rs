@@ -65,6 +65,11 @@ resource "kubesmith_cluster" "demo" {{
     )
 }
 
+/// The same of another template, with the version that its machines carry.
+pub(crate) fn cluster_of(template: &str, version: &str, workers: usize) -> String {
+    cluster(workers).replace("ubuntu-24.04-k8s-1.36", template).replace("1.36.4", version)
+}
+
 /// Pool, lease and cluster in one state.
 pub(crate) fn all(workers: usize) -> String {
     let lease = cluster(workers).replace("pool = \"lab\"", "pool = kubesmith_ip_pool.lab.name");

@@ -8,6 +8,7 @@ mod world;
 
 mod bad_input;
 mod change;
+mod components;
 mod crash;
 mod demo;
 mod endpoints;

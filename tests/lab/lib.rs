@@ -6,6 +6,7 @@
 pub mod bench;
 mod by_hand;
 pub mod command;
+pub mod components;
 pub mod control;
 pub mod demo;
 pub mod guests;

@@ -1,7 +1,7 @@
 //! `kubesmith-lab`: the simulated datacentre from the command line.
 
 use clap::{Parser, Subcommand};
-use kubesmith_lab::{bench, demo, host, serve};
+use kubesmith_lab::{bench, components, demo, host, serve};
 
 #[derive(Parser)]
 #[command(
@@ -31,12 +31,21 @@ enum Command {
         /// Its name.
         name: String,
     },
+    /// Kubernetes' own programs, for labs whose guests are to run them.
+    #[command(subcommand)]
+    Kubernetes(Kubernetes),
     /// Serve a lab until stdin closes or SIGTERM; prints one JSON line when it is ready.
     Serve(serve::Options),
     /// Open a shell inside a running lab's network.
     Shell(serve::Named),
     /// Remove what a lab that was killed left behind.
     Down(serve::Named),
+}
+
+#[derive(Subcommand)]
+enum Kubernetes {
+    /// Build them from Debian's source package: a quarter of an hour on two idle cores.
+    Build(components::BuildOptions),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -51,6 +60,9 @@ fn main() -> anyhow::Result<()> {
         Command::Bench(options) => runtime()?.block_on(bench::run(options)),
         Command::Prepare { lint } => runtime()?.block_on(prepare(lint)),
         Command::Tool { name } => runtime()?.block_on(tool(&name)),
+        Command::Kubernetes(Kubernetes::Build(options)) => {
+            runtime()?.block_on(components::build_from_source(options))
+        }
         Command::Serve(options) => serve::run(options),
         Command::Shell(named) => serve::shell(&named),
         Command::Down(named) => serve::down(&named),

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::components::Components;
 use crate::control::{self, Lab};
 use crate::guests::network::{GATEWAY, Network};
 use crate::guests::{Guests, cleanup, image};
@@ -147,11 +148,14 @@ async fn until_told_to_stop(
         }
         None => None,
     };
+    // Without guests nobody could tell what a template's machines carry.
+    let components = if guests.is_some() { Components::of_environment()? } else { None };
     let pve = Pve::start(pve::Options {
         version: options.pve_version,
         seed: options.seed,
         fast: options.fast,
         status_round: options.status_round.map(|seconds| Duration::from_secs(seconds.max(1))),
+        kubernetes_template: components.as_ref().map(Components::template),
         guests: guests.clone(),
         listen: SocketAddr::from(([127, 0, 0, 1], options.port)),
     })
@@ -163,6 +167,7 @@ async fn until_told_to_stop(
     let about = json!({
         "url": pve.url, "ca_file": ca_file, "token": pve.token, "fingerprint": pve.fingerprint, "id": id,
         "netns": netns, "control": format!("http://{}", loopback.local_addr()?),
+        "kubernetes": components.map(|own| json!({"template": own.template(), "version": own.version})),
     });
     let in_network = match netns {
         Some(_) => Some(

@@ -5,9 +5,11 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
+    sync::MutexGuard,
     time::{Duration, Instant},
 };
 
+use kubesmith_lab::components;
 use serde_json::Value;
 
 use super::{
@@ -21,16 +23,20 @@ pub(crate) struct World {
     lab: Child,
     stdin: Option<ChildStdin>,
     about: Value,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl World {
-    pub(super) fn start(needs: Needs) -> Self {
+    pub(super) fn start(needs: Needs, turn: Option<MutexGuard<'static, ()>>) -> Self {
         provider_folder();
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut serve = command(LAB);
         serve.arg("serve").args(["--seed", "demo"]);
         if needs == Needs::Terraform {
             serve.arg("--pve-only");
+        }
+        if needs != Needs::Kubernetes {
+            serve.env_remove(components::FOLDER);
         }
         let log = fs::File::create(dir.path().join("lab.log")).expect("lab.log");
         let mut lab = serve
@@ -48,7 +54,12 @@ impl World {
             let log = fs::read_to_string(dir.path().join("lab.log")).unwrap_or_default();
             panic!("the lab did not start ({error}): {line}\n{log}")
         });
-        Self { dir, lab, stdin, about }
+        Self { dir, lab, stdin, about, _turn: turn }
+    }
+
+    /// `version` or `template` of the machines with Kubernetes' own programs.
+    pub(crate) fn kubernetes(&self, key: &str) -> &str {
+        self.about["kubernetes"][key].as_str().expect("the lab has Kubernetes' own programs")
     }
 
     pub(crate) fn about(&self, key: &str) -> &str {
@@ -149,7 +160,8 @@ impl World {
         }
     }
 
-    fn wait_for_task(&self, node: &str, upid: &str) {
+    /// Waits until a task has ended well.
+    pub(crate) fn wait_for_task(&self, node: &str, upid: &str) {
         let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let task = self.proxmox(

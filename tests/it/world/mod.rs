@@ -11,7 +11,12 @@ pub(crate) use lab::World;
 pub(crate) use programs::{command, lab_tool, one_line, provider_folder, root, text};
 pub(crate) use workspace::Workspace;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use kubesmith_lab::components;
 
 /// What a test needs of the machine. A miss is a visible skip, and a failure when `CI` is set.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,21 +25,35 @@ pub(crate) enum Needs {
     Terraform,
     /// Terraform, and root on Linux for light guests.
     Guests,
+    /// Guests, and Kubernetes' own programs for them: the folder that `KUBESMITH_LAB_KUBERNETES` names. The one thing
+    /// that a machine may lack under CI as well, because no package source has it.
+    Kubernetes,
 }
+
+/// Clusters of real programs are heavy: one at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Begins a test: `None` (and a line that says why) where the machine can't run it.
 pub(crate) fn world(needs: Needs) -> Option<World> {
-    able(needs).then(|| World::start(needs))
+    if !able(needs) {
+        return None;
+    }
+    let turn = (needs == Needs::Kubernetes)
+        .then(|| ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner));
+    Some(World::start(needs, turn))
 }
 
 /// Whether the machine has what a test needs; says why not.
 pub(crate) fn able(needs: Needs) -> bool {
     let missing = if command("terraform").arg("version").output().is_err() {
         "terraform is not on PATH"
-    } else if needs == Needs::Guests && !cfg!(target_os = "linux") {
+    } else if needs != Needs::Terraform && !cfg!(target_os = "linux") {
         "light guests need Linux"
-    } else if needs == Needs::Guests && !rustix::process::geteuid().is_root() {
+    } else if needs != Needs::Terraform && !rustix::process::geteuid().is_root() {
         "light guests need root"
+    } else if needs == Needs::Kubernetes && std::env::var_os(components::FOLDER).is_none() {
+        eprintln!("SKIPPED: Kubernetes' own programs: {} is not set", components::FOLDER);
+        return false;
     } else {
         return true;
     };

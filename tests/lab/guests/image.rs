@@ -1,7 +1,8 @@
 //! The root folders that guests boot from, built once and kept in the lab's cache.
 //!
 //! `plain` is Debian 13 with what a node needs from the distribution; `golden` is a layer above it
-//! with Kubernetes' packages, as a real golden image has. A folder's name carries a hash of all
+//! with Kubernetes' packages, as a real golden image has, made from stand-ins; `kubernetes` is two
+//! such layers with Kubernetes' own programs, where there are any. A folder's name carries a hash of all
 //! that went into it, so that a changed recipe makes a new image and never a stale one.
 
 use std::{
@@ -14,7 +15,12 @@ use anyhow::{Context, Result, bail, ensure};
 use ring::digest::{SHA256, digest};
 
 use super::mirror::Release;
-use crate::{command, host, packages};
+use crate::{
+    command,
+    components::{self, Components},
+    host,
+    packages::{self, Programs},
+};
 
 /// The Kubernetes version in the golden image.
 pub const GOLDEN_VERSION: &str = "1.36.4";
@@ -41,14 +47,17 @@ pub struct Image {
     pub layers: Vec<PathBuf>,
 }
 
-/// Both images, for a lab that is about to enter its network.
+/// All images, for a lab that is about to enter its network.
 pub async fn ensure_all() -> Result<()> {
     let cache = host::cache_dir();
     ensure("golden", &cache).await?;
+    if Components::of_environment()?.is_some() {
+        ensure("kubernetes", &cache).await?;
+    }
     Ok(())
 }
 
-/// The image `plain` or `golden`, from the cache or else built now (about a minute; needs the
+/// The image `plain`, `golden` or `kubernetes`, from the cache or else built now (about a minute; needs the
 /// way to the package mirror, so call it before entering the lab's network).
 pub async fn ensure(name: &str, cache: &Path) -> Result<Image> {
     let release = Release::of_host()?;
@@ -72,7 +81,30 @@ pub async fn ensure(name: &str, cache: &Path) -> Result<Image> {
                     .await?;
             Ok(Image { layers: vec![golden, plain] })
         }
-        _ => bail!("there is no guest image \"{name}\": there are `plain` and `golden`"),
+        "kubernetes" => {
+            let components = Components::of_environment()?
+                .with_context(|| format!("{} is not set", components::FOLDER))?;
+            let archive = tokio::fs::read(&components.archive).await?;
+            let recipe = components::RECIPE.concat();
+            let own_key = key(&[plain_key.as_bytes(), recipe.as_bytes(), &archive]);
+            let own = once(cache, "components", &own_key, async |folder| {
+                build_components(folder, &plain, &release, &components).await
+            })
+            .await?;
+            let shim = tokio::fs::read(packages::lab_binary("kubesmith-shim")?).await?;
+            let key = key(&[own_key.as_bytes(), &shim]);
+            let kubernetes = once(cache, "kubernetes", &key, async |folder| {
+                above(folder, &[&own, &plain], async |root| {
+                    components::add_shims(&components, root, &folder.join("debs")).await
+                })
+                .await
+            })
+            .await?;
+            Ok(Image { layers: vec![kubernetes, own, plain] })
+        }
+        _ => bail!(
+            "there is no guest image \"{name}\": there are `plain`, `golden` and `kubernetes`"
+        ),
     }
 }
 
@@ -160,42 +192,90 @@ async fn discard(folder: &Path) -> Result<()> {
 }
 
 async fn build_plain(folder: &Path, release: &Release) -> Result<()> {
-    let mirror = release.mirror().await?;
     let customize = folder.join("customize.sh");
     fs::write(&customize, CUSTOMIZE)?;
+    let root = folder.join("root");
+    let hook = format!("--customize-hook=sh {} \"$1\"", customize.display());
+    bootstrap(release, "minbase", PACKAGES, &root, &["--skip=output/dev", &hook]).await?;
+    packages::write_marker(&root, None, packages::FLANNEL)
+}
+
+/// Packages of the guests' release and what they depend on, installed or only unpacked, in a new folder.
+async fn bootstrap(
+    release: &Release,
+    variant: &str,
+    packages: &str,
+    root: &Path,
+    more: &[&str],
+) -> Result<()> {
+    let mirror = release.mirror().await?;
     let mut mmdebstrap = command::command("mmdebstrap");
-    mmdebstrap.args([
-        "--mode=root",
-        "--variant=minbase",
-        "--format=directory",
-        "--skip=output/dev",
-    ]);
+    mmdebstrap.args(["--mode=root", "--format=directory"]).args(more);
     mmdebstrap
+        .arg(format!("--variant={variant}"))
         .arg(format!("--components={}", release.components))
-        .arg(format!("--include={PACKAGES}"));
+        .arg(format!("--include={packages}"));
     mmdebstrap.args([
         "--aptopt=Acquire::Languages \"none\";",
         "--aptopt=APT::Install-Recommends \"false\";",
     ]);
     mmdebstrap.args(mirror.options.iter().map(|option| format!("--aptopt={option}")));
     mmdebstrap.args(LEFT_OUT.iter().map(|path| format!("--dpkgopt=path-exclude={path}")));
-    mmdebstrap.arg(format!("--customize-hook=sh {} \"$1\"", customize.display()));
-    mmdebstrap.arg(&release.suite).arg(folder.join("root")).arg(release.source(&mirror));
+    mmdebstrap.arg(&release.suite).arg(root).arg(release.source(&mirror));
     let built = command::output(&mut mmdebstrap).await;
     built.context(
         "if its signature is unknown, update the package of archive keys (debian-archive-keyring)",
     )?;
-    packages::write_marker(&folder.join("root"), None)
+    Ok(())
 }
 
 async fn build_golden(folder: &Path, plain: &Path) -> Result<()> {
-    let debs = packages::build_debs(&folder.join("debs"), GOLDEN_VERSION).await?;
+    let debs =
+        packages::build_debs(&folder.join("debs"), GOLDEN_VERSION, &Programs::StandIns).await?;
+    above(folder, &[plain], async |root| {
+        packages::install(root, &debs).await?;
+        packages::write_marker(root, Some(GOLDEN_VERSION), packages::FLANNEL)
+    })
+    .await
+}
+
+async fn build_components(
+    folder: &Path,
+    plain: &Path,
+    release: &Release,
+    components: &Components,
+) -> Result<()> {
+    let debian = folder.join("debian");
+    bootstrap(release, "extract", components::DEBIAN, &debian, &[]).await?;
+    let work = folder.join("components");
+    fs::create_dir(&work)?;
+    let mut state = None;
+    above(folder, &[plain], async |root| {
+        state = Some(components::build(components, root, &debian, &work).await?);
+        Ok(())
+    })
+    .await?;
+    // Behind the overlay's back, so only once it is gone.
+    let containerd = folder.join("root/var/lib/containerd");
+    super::remove_folder(containerd.clone()).await?;
+    fs::create_dir_all(folder.join("root/var/lib"))?;
+    fs::rename(state.context("it was just built")?, containerd)?;
+    Ok(())
+}
+
+/// Fills the layer `root` of the folder, seen as the topmost above others.
+async fn above(
+    folder: &Path,
+    lower: &[&Path],
+    fill: impl AsyncFnOnce(&Path) -> Result<()>,
+) -> Result<()> {
     for name in ["root", "work", "merged"] {
         fs::create_dir(folder.join(name))?;
     }
+    let lower: Vec<String> = lower.iter().map(|layer| layer.display().to_string()).collect();
     let options = format!(
         "lowerdir={},upperdir={},workdir={}",
-        plain.display(),
+        lower.join(":"),
         folder.join("root").display(),
         folder.join("work").display()
     );
@@ -203,8 +283,17 @@ async fn build_golden(folder: &Path, plain: &Path) -> Result<()> {
     let mut mount = command::command("mount");
     mount.args(["-t", "overlay", "overlay", "-o", &options]).arg(&merged);
     command::output(&mut mount).await?;
-    let installed = packages::install_golden(&merged, &debs).await;
+    let filled = fill(&merged).await;
     let mut umount = command::command("umount");
     command::output(umount.arg(&merged)).await?;
-    installed
+    filled
+}
+
+/// The address of the host's mirror of Debian, for those who want more of it than guests.
+pub(crate) async fn debian_mirror() -> Result<String> {
+    let release = Release::of_host()?;
+    ensure!(release.is_debian(), "only a Debian host has a mirror with sources of Debian 12");
+    let mirror = release.mirror().await?.uri;
+    ensure!(mirror.contains("://"), "the host's mirror is a list, not an address: {mirror}");
+    Ok(mirror)
 }

@@ -20,10 +20,26 @@ if [ -n "$KUBESMITH_CA" ] && ! cmp -s "$KUBESMITH_CA" "$root/etc/ssl/certs/ca-ce
     cp "$KUBESMITH_CA" "$root/etc/ssl/certs/ca-certificates.crt"
 fi
 
-# containerd's overlay snapshots cannot lie on an overlay, so its state is a plain folder.
+# containerd's overlay snapshots cannot lie on an overlay, so its state is a plain folder. Container images that the
+# guest's image brings are linked, not copied: nobody writes to them. Only containerd's databases change in place.
 if [ ! -e "$KUBESMITH_CONTAINERD" ]; then
     mkdir -p "$root/var/lib/containerd"
-    cp -a "$root/var/lib/containerd" "$KUBESMITH_CONTAINERD"
+    new=$KUBESMITH_CONTAINERD.new
+    rm -rf "$new"
+    IFS=:
+    for layer in $KUBESMITH_LOWER; do
+        if [ -d "$layer/var/lib/containerd" ]; then
+            break
+        fi
+    done
+    unset IFS
+    if cp -al "$layer/var/lib/containerd" "$new" 2> /dev/null; then
+        find "$new" -name '*.db' -exec sh -c 'cp -p "$1" "$1.new" && mv "$1.new" "$1"' - {} \;
+    else
+        rm -rf "$new"
+        cp -a "$root/var/lib/containerd" "$new"
+    fi
+    mv "$new" "$KUBESMITH_CONTAINERD"
 fi
 mount --bind "$KUBESMITH_CONTAINERD" "$root/var/lib/containerd"
 

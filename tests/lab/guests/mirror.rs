@@ -53,6 +53,11 @@ impl Release {
         Some(Self { suite, components, host })
     }
 
+    /// Whether the host's mirror is one of Debian.
+    pub(super) fn is_debian(&self) -> bool {
+        self.suite == DEBIAN
+    }
+
     /// The host's mirror, read from its apt configuration.
     pub(super) async fn mirror(&self) -> Result<Mirror> {
         let mut uri = self.uri(&index_targets().await?);

@@ -192,12 +192,12 @@ impl Guests {
         let machine = self.machine(vmid).with_context(|| format!("guest {vmid} does not run"))?;
         let mut nsenter = command::command("nsenter");
         nsenter.arg(format!("--target={}", machine.init()));
-        nsenter.args([
-            "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd=/", "--",
-        ]);
+        nsenter.args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--"]);
         nsenter.args([
             "env",
             "-i",
+            // nsenter would mean a folder of the host.
+            "--chdir=/",
             "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME=/root",
             "LANG=C.UTF-8",

@@ -58,8 +58,8 @@ impl fmt::Display for ApiError {
                     "The connection to the server {host} was refused - did you specify the right host or port?"
                 )
             }
-            Self::Unreachable { server, reason, .. } => {
-                write!(formatter, "Unable to connect to the server {server}: {reason}")
+            Self::Unreachable { reason, .. } => {
+                write!(formatter, "Unable to connect to the server: {reason}")
             }
         }
     }
@@ -204,6 +204,10 @@ impl Client {
                 .downcast_ref::<std::io::Error>()
                 .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
             source = cause.source();
+        }
+        // Go's words for what people search for.
+        if reason.contains("UnknownIssuer") {
+            "x509: certificate signed by unknown authority".clone_into(&mut reason);
         }
         ApiError::Unreachable { server: self.server.clone(), reason, refused }
     }

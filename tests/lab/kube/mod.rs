@@ -9,7 +9,8 @@
 mod api;
 mod arguments;
 mod client;
-mod crictl;
+mod cri;
+pub(crate) mod crictl;
 mod kubeadm;
 mod kubeconfig;
 mod kubectl;
@@ -39,7 +40,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             "kubeadm" => kubeadm::run(arguments).await,
             "kubelet" => kubelet::run(arguments).await,
             "kubectl" => kubectl::run(arguments).await,
-            "crictl" => crictl::run(arguments).await,
+            "crictl" => crictl::run(arguments, &paths::version_of("crictl")).await,
             other => anyhow::bail!("\"{other}\" is none of kubeadm, kubelet, kubectl, crictl"),
         }
     });

@@ -100,26 +100,77 @@ if [ \"$1\" = configure ]; then
 fi
 ";
 
-/// Builds kubeadm, kubelet, kubectl, cri-tools and kubernetes-cni for `version` (`1.36.4`, or with its revision
-/// `1.36.4-1.1`) into `folder`, and returns their files.
-pub async fn build_debs(folder: &Path, version: &str) -> anyhow::Result<Vec<PathBuf>> {
+/// Which packages are made, and what they hold.
+#[derive(Debug, Clone, Copy)]
+pub enum Programs<'a> {
+    /// All of them, with the stand-in under each program's name.
+    StandIns,
+    /// Those of Kubernetes' own programs that guests call directly.
+    Own {
+        /// A folder with kubelet and kubectl.
+        folder: &'a Path,
+        /// A folder with the plugins of CNI.
+        plugins: &'a Path,
+    },
+    /// Those that the lab's shim stands in front of, or in place of.
+    Shims {
+        /// The shim.
+        shim: &'a Path,
+    },
+}
+
+impl Programs<'_> {
+    /// The files of a package that are copied into it: where to, and from where. Nothing if it is not to be made.
+    fn files(self, package: &str) -> anyhow::Result<Option<Vec<(String, PathBuf)>>> {
+        let program = |name: &str, file: PathBuf| Some(vec![(format!("usr/bin/{name}"), file)]);
+        Ok(match (self, package) {
+            (Self::StandIns, _) => Some(Vec::new()),
+            (Self::Own { folder, .. }, "kubelet" | "kubectl") => {
+                program(package, folder.join(package))
+            }
+            (Self::Own { plugins, .. }, "kubernetes-cni") => {
+                let all = std::fs::read_dir(plugins)
+                    .with_context(|| format!("failed to read {}", plugins.display()))?;
+                let target = |name: &OsStr| format!("opt/cni/bin/{}", name.display());
+                Some(all.flatten().map(|file| (target(&file.file_name()), file.path())).collect())
+            }
+            (Self::Shims { shim }, "kubeadm") => program("kubeadm", shim.to_owned()),
+            (Self::Shims { shim }, "cri-tools") => program("crictl", shim.to_owned()),
+            _ => None,
+        })
+    }
+}
+
+/// Builds packages of `version` (`1.36.4`, or with its revision `1.36.4-1.1`) into `folder`, and returns their files:
+/// kubeadm, kubelet, kubectl, cri-tools and kubernetes-cni, or those of them that `programs` has.
+pub async fn build_debs(
+    folder: &Path,
+    version: &str,
+    programs: &Programs<'_>,
+) -> anyhow::Result<Vec<PathBuf>> {
     let version = version.trim_start_matches('v');
     let version = if version.contains('-') { version.to_owned() } else { format!("{version}-1.1") };
     let work = tempfile::tempdir().context("failed to make a folder to build packages in")?;
-    let program = stripped_program(work.path()).await?;
+    let stand_in = match programs {
+        Programs::StandIns => Some(stripped(&standin_binary()?, work.path()).await),
+        _ => None,
+    };
     std::fs::create_dir_all(folder)
         .with_context(|| format!("failed to make {}", folder.display()))?;
     let mut files = Vec::new();
     for package in &PACKAGES {
+        let Some(copied) = programs.files(package.name)? else { continue };
         let package_version = match package.name {
-            "cri-tools" => {
+            "cri-tools" if stand_in.is_some() => {
                 format!("{}.{CRI_TOOLS_PATCH}", super::minor(&version)?.trim_start_matches('v'))
             }
+            // What a shim can do has nothing to do with Kubernetes' version.
+            "cri-tools" => format!("1.36.{CRI_TOOLS_PATCH}"),
             "kubernetes-cni" => CNI_VERSION.to_owned(),
             _ => version.clone(),
         };
         let root = work.path().join(package.name);
-        fill(&root, package, &package_version, &program)
+        fill(&root, package, &package_version, stand_in.as_deref(), &copied)
             .with_context(|| format!("failed to lay out package {}", package.name))?;
         let file =
             folder.join(format!("{}_{package_version}_{}.deb", package.name, architecture()));
@@ -140,19 +191,29 @@ pub(super) fn architecture() -> &'static str {
 }
 
 /// Debug information is most of a development build's size; packages go without where `strip` is installed.
-async fn stripped_program(work: &Path) -> anyhow::Result<PathBuf> {
-    let built = standin_binary()?;
-    let stripped = work.join("standin");
+pub(crate) async fn stripped(built: &Path, work: &Path) -> PathBuf {
+    let stripped = work.join("stripped");
+    let made = std::fs::create_dir_all(work).is_ok();
     match run("strip", &[OsStr::new("-o"), stripped.as_os_str(), built.as_os_str()]).await {
-        Ok(_) => Ok(stripped),
-        Err(error) => {
-            tracing::debug!(%error, "packages keep debug information");
-            Ok(built)
+        Ok(_) if made => stripped,
+        _ => {
+            tracing::debug!("packages keep debug information");
+            built.to_owned()
         }
     }
 }
 
-fn fill(root: &Path, package: &Package, version: &str, program: &Path) -> anyhow::Result<()> {
+fn fill(
+    root: &Path,
+    package: &Package,
+    version: &str,
+    stand_in: Option<&Path>,
+    copied: &[(String, PathBuf)],
+) -> anyhow::Result<()> {
+    let nature = match stand_in {
+        Some(_) => "A stand-in for tests: it keeps the program's contract and runs no containers.",
+        None => "For guests of the lab only.",
+    };
     let depends = if package.depends.is_empty() {
         String::new()
     } else {
@@ -161,17 +222,17 @@ fn fill(root: &Path, package: &Package, version: &str, program: &Path) -> anyhow
     let control = format!(
         "Package: {}\nVersion: {version}\nArchitecture: {}\nMaintainer: Kubesmith lab <lab@kubesmith.invalid>\n{depends}\
          Section: admin\nPriority: optional\nHomepage: https://kubernetes.io\nDescription: {}\n \
-         A stand-in for tests: it keeps the program's contract and runs no containers.\n",
+         {nature}\n",
         package.name,
         architecture(),
         package.description
     );
     write(root, "DEBIAN/control", &control, 0o644)?;
-    if let Some(name) = package.program {
-        let target = root.join("usr/bin").join(name);
-        std::fs::create_dir_all(root.join("usr/bin"))?;
-        std::fs::copy(program, &target)?;
-        std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o755))?;
+    for (target, file) in copied {
+        copy(file, &root.join(target))?;
+    }
+    if let (Some(stand_in), Some(name)) = (stand_in, package.program) {
+        copy(stand_in, &root.join("usr/bin").join(name))?;
         // The program reads its own version here: one binary serves every version of the lab.
         let upstream = version.split('-').next().unwrap_or(version);
         write(
@@ -194,7 +255,7 @@ fn fill(root: &Path, package: &Package, version: &str, program: &Path) -> anyhow
             std::fs::create_dir_all(root.join("etc/kubernetes/manifests"))?;
             std::fs::create_dir_all(root.join("var/lib/kubelet"))?;
         }
-        "kubernetes-cni" => {
+        "kubernetes-cni" if stand_in.is_some() => {
             for plugin in CNI_PLUGINS {
                 write(
                     root,
@@ -206,6 +267,16 @@ fn fill(root: &Path, package: &Package, version: &str, program: &Path) -> anyhow
         }
         _ => {}
     }
+    Ok(())
+}
+
+/// Copies a program.
+fn copy(file: &Path, target: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = target.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::copy(file, target).with_context(|| format!("failed to copy {}", file.display()))?;
+    std::fs::set_permissions(target, std::fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
 

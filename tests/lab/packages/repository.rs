@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
-use super::build_debs;
+use super::{Programs, build_debs};
 use crate::command::run;
 
 /// What was built: the folder to serve, and the packages by version.
@@ -31,7 +31,9 @@ pub async fn build_repository(folder: &Path, versions: &[&str]) -> anyhow::Resul
     let mut repositories = std::collections::BTreeSet::new();
     for version in versions {
         let repository = folder.join(format!("core:/stable:/{}/deb", super::minor(version)?));
-        let debs = build_debs(&repository.join(super::deb::architecture()), version).await?;
+        let debs =
+            build_debs(&repository.join(super::deb::architecture()), version, &Programs::StandIns)
+                .await?;
         repositories.insert(repository);
         built.push(((*version).to_owned(), debs));
     }

@@ -103,6 +103,8 @@ pub struct Options {
     /// Between two rounds of the status daemon, which is how long names and states in `/cluster/resources` may be old:
     /// up to 10 s on the real thing. Unset, it follows `fast`.
     pub status_round: Option<Duration>,
+    /// The name of one more template in the demo's datacentre, for guests with Kubernetes' own programs.
+    pub kubernetes_template: Option<String>,
     /// Light guests to boot; without them machines only say that they run.
     pub guests: Option<Arc<Guests>>,
     /// Where to listen; port 0 takes a free one.
@@ -116,6 +118,7 @@ impl Default for Options {
             seed: Seed::default(),
             fast: true,
             status_round: None,
+            kubernetes_template: None,
             guests: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         }
@@ -139,8 +142,12 @@ pub struct Pve {
 impl Pve {
     /// Starts one and returns once it answers.
     pub async fn start(options: Options) -> Result<Self> {
-        let Options { version, seed, fast, status_round, guests, listen } = options;
-        let (state, secret) = seed::build(seed, version);
+        let Options { version, seed, fast, status_round, kubernetes_template, guests, listen } =
+            options;
+        let (mut state, secret) = seed::build(seed, version);
+        if let (Some(name), Seed::Demo) = (kubernetes_template, seed) {
+            seed::add_kubernetes(&mut state, &name);
+        }
         let nodes: Vec<_> = state.nodes.keys().cloned().collect();
         let (identity, config) = tls::identity(&nodes)?;
         let listener = TcpListener::bind(listen)

@@ -120,6 +120,22 @@ fn demo(state: &mut State) {
     add_template(state, &plain);
 }
 
+/// One more template in the demo's datacentre, whose machines carry Kubernetes' own programs.
+pub(crate) fn add_kubernetes(state: &mut State, name: &str) {
+    let template = Template {
+        vmid: 9002,
+        name,
+        node: "pve1",
+        storage: "shared",
+        size: 4 << 30,
+        cores: 2,
+        memory: 2048,
+        tags: Some("kubesmith-template"),
+        image: Some("kubernetes"),
+    };
+    add_template(state, &template);
+}
+
 /// One node, as it was when the reference answers were recorded.
 fn conformance(state: &mut State) {
     add_node(

@@ -7,7 +7,7 @@ use base64::{
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::{Store, reply::Refusal, resources::kind};
+use super::{Store, clients::Peer, reply::Refusal, resources::kind};
 use crate::kube::{paths, pki};
 
 /// An authenticated (or anonymous) user.
@@ -31,11 +31,16 @@ impl User {
 /// A certificate wins over a token, as in the real server; a token that is unknown or expired is refused.
 pub(super) fn authenticate(
     store: &Store,
-    peer: Option<&(String, Vec<String>)>,
+    peer: &Peer,
     headers: &HeaderMap,
 ) -> Result<User, Refusal> {
-    if let Some((name, groups)) = peer {
-        return Ok(User::authenticated(name.clone(), groups.clone()));
+    let refused = || Refusal::new(401, "Unauthorized", "Unauthorized");
+    match peer {
+        Peer::User(name, groups) => {
+            return Ok(User::authenticated(name.clone(), groups.clone()));
+        }
+        Peer::Unknown => return Err(refused()),
+        Peer::Nobody => {}
     }
     let bearer = headers
         .get("authorization")
@@ -47,9 +52,7 @@ pub(super) fn authenticate(
             groups: vec!["system:unauthenticated".to_owned()],
         });
     };
-    bootstrap_token(store, token)
-        .or_else(|| service_account(store, token))
-        .ok_or_else(|| Refusal::new(401, "Unauthorized", "Unauthorized"))
+    bootstrap_token(store, token).or_else(|| service_account(store, token)).ok_or_else(refused)
 }
 
 fn bootstrap_token(store: &Store, token: &str) -> Option<User> {

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::{
     Server, access,
     authentication::{User, authenticate},
-    certificates, defaults, discovery, patch, protobuf,
+    certificates,
+    clients::Peer,
+    defaults, discovery, patch, protobuf,
     reply::{Refusal, Reply, deleted, json_reply, ok, text},
     resources::Resource,
     route::{self, Query, Target},
@@ -17,11 +19,7 @@ use super::{
 };
 
 /// Answers one request.
-pub(super) async fn handle(
-    server: &Server,
-    peer: Option<&(String, Vec<String>)>,
-    request: Request<Incoming>,
-) -> Reply {
+pub(super) async fn handle(server: &Server, peer: &Peer, request: Request<Incoming>) -> Reply {
     match answer(server, peer, request).await {
         Ok(reply) => reply,
         Err(refusal) => refusal.into(),
@@ -30,7 +28,7 @@ pub(super) async fn handle(
 
 async fn answer(
     server: &Server,
-    peer: Option<&(String, Vec<String>)>,
+    peer: &Peer,
     request: Request<Incoming>,
 ) -> Result<Reply, Refusal> {
     let (head, body) = request.into_parts();

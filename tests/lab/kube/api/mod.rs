@@ -5,6 +5,7 @@
 mod access;
 mod authentication;
 mod certificates;
+mod clients;
 mod controllers;
 mod defaults;
 mod discovery;
@@ -33,6 +34,7 @@ use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
 use tokio::net::TcpListener;
 
 pub(super) use authentication::data as secret_field;
+use clients::Clients;
 pub(super) use controllers::{detached_signature, token_secret};
 pub(super) use defaults::nth_address;
 use store::Store;
@@ -64,7 +66,8 @@ pub(super) async fn serve(options: Options) -> anyhow::Result<()> {
         certificate: paths::read(&format!("{}/ca.crt", paths::PKI))?,
         key: paths::read(&format!("{}/ca.key", paths::PKI))?,
     };
-    let acceptor = acceptor(&authority)?;
+    let clients = Arc::new(clients(&authority)?);
+    let acceptor = acceptor(Arc::clone(&clients))?;
     let store = Arc::new(Store::open(&paths::under_root(paths::STORE))?);
     defaults::bootstrap(&store, &options);
     // All addresses, as the real one: probes come to loopback.
@@ -75,13 +78,18 @@ pub(super) async fn serve(options: Options) -> anyhow::Result<()> {
     let server =
         Arc::new(Server { store: Arc::clone(&store), authority, version: options.version });
     tokio::select! {
-        () = accept(server, acceptor, listener) => {}
+        () = accept(server, clients, acceptor, listener) => {}
         () = controllers::run(&store, options.pod_subnet.as_deref()) => {}
     }
     Ok(())
 }
 
-async fn accept(server: Arc<Server>, acceptor: tokio_rustls::TlsAcceptor, listener: TcpListener) {
+async fn accept(
+    server: Arc<Server>,
+    clients: Arc<Clients>,
+    acceptor: tokio_rustls::TlsAcceptor,
+    listener: TcpListener,
+) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -90,22 +98,14 @@ async fn accept(server: Arc<Server>, acceptor: tokio_rustls::TlsAcceptor, listen
         };
         let _ = stream.set_nodelay(true);
         while connections.try_join_next().is_some() {}
-        let (server, acceptor) = (Arc::clone(&server), acceptor.clone());
+        let (server, clients) = (Arc::clone(&server), Arc::clone(&clients));
+        let acceptor = acceptor.clone();
         connections.spawn(async move {
             let Ok(stream) = acceptor.accept(stream).await else { return };
-            let peer = stream
-                .get_ref()
-                .1
-                .peer_certificates()
-                .and_then(|chain| pki::certificate_subject(chain.first()?));
-            let peer = Arc::new(peer);
+            let peer = Arc::new(clients.judge(stream.get_ref().1.peer_certificates()));
             let service = service_fn(move |request| {
                 let (server, peer) = (Arc::clone(&server), Arc::clone(&peer));
-                async move {
-                    Ok::<_, Infallible>(
-                        handle::handle(&server, peer.as_ref().as_ref(), request).await,
-                    )
-                }
+                async move { Ok::<_, Infallible>(handle::handle(&server, &peer, request).await) }
             });
             let connection = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
             if let Err(error) = connection.serve_connection(TokioIo::new(stream), service).await {
@@ -115,17 +115,21 @@ async fn accept(server: Arc<Server>, acceptor: tokio_rustls::TlsAcceptor, listen
     }
 }
 
-fn acceptor(authority: &Pair) -> anyhow::Result<tokio_rustls::TlsAcceptor> {
-    let provider = Arc::new(ring::default_provider());
+fn clients(authority: &Pair) -> anyhow::Result<Clients> {
     let mut roots = RootCertStore::empty();
     for certificate in pki::certificates(&authority.certificate)? {
         roots.add(certificate).context("the cluster's authority is not usable")?;
     }
-    let clients =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .allow_unauthenticated()
-            .build()
-            .context("failed to set up the check of client certificates")?;
+    let provider = Arc::new(ring::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .map(Clients)
+        .context("failed to set up the check of client certificates")
+}
+
+fn acceptor(clients: Arc<Clients>) -> anyhow::Result<tokio_rustls::TlsAcceptor> {
+    let provider = Arc::new(ring::default_provider());
     let certificate = paths::read(&format!("{}/apiserver.crt", paths::PKI))?;
     let key = paths::read(&format!("{}/apiserver.key", paths::PKI))?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())

@@ -3,7 +3,7 @@
 use anyhow::bail;
 
 use super::config::{Settings, text};
-use crate::kube::{arguments::Arguments, paths, say, say_error};
+use crate::kube::{arguments::Arguments, kubelet::ports, paths, say, say_error};
 
 /// The problems found so far, each under the name that `--ignore-preflight-errors` knows it by.
 #[derive(Default)]
@@ -75,6 +75,20 @@ impl Checks {
         }
     }
 
+    /// Nothing listens yet where this node's programs will.
+    fn ports_free(&mut self, control_plane: bool) {
+        // The machines of a test without guests share one network.
+        if std::env::var_os("STANDIN_ROOT").is_some() {
+            return;
+        }
+        self.port_free(ports::KUBELET.into());
+        for port in
+            ports::CONTROL_PLANE.iter().flat_map(|(_, ports)| *ports).filter(|_| control_plane)
+        {
+            self.port_free((*port).into());
+        }
+    }
+
     fn port_free(&mut self, port: u64) {
         let address = (std::net::Ipv4Addr::UNSPECIFIED, u16::try_from(port).unwrap_or(6443));
         if std::net::TcpListener::bind(address).is_err() {
@@ -113,6 +127,7 @@ impl Checks {
         checks.common(text(&settings.init["nodeRegistration"]["criSocket"]));
         checks.versions(settings.version());
         checks.port_free(settings.init["localAPIEndpoint"]["bindPort"].as_u64().unwrap_or(6443));
+        checks.ports_free(true);
         for component in super::manifests::COMPONENTS {
             checks.file_absent(&format!("{}/{component}.yaml", paths::MANIFESTS));
         }
@@ -123,6 +138,7 @@ impl Checks {
     pub(super) fn join(settings: &Settings) -> Self {
         let mut checks = Self::default();
         checks.common(text(&settings.join["nodeRegistration"]["criSocket"]));
+        checks.ports_free(false);
         checks.folder_empty(paths::MANIFESTS);
         checks.file_absent(paths::KUBELET_CONF);
         checks.file_absent(paths::BOOTSTRAP_CONF);

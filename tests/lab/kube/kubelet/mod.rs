@@ -7,6 +7,7 @@
 mod bootstrap;
 mod node;
 mod pods;
+pub(super) mod ports;
 mod services;
 
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
@@ -82,6 +83,7 @@ pub(super) async fn run(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
             bootstrap::ensure_identity(&kubeconfig, &token, &options.name).await?;
             node::run(&kubeconfig, &options).await
         } => result?,
+        () = ports::hold() => {}
         () = terminated() => tracing::info!("stopping"),
     }
     Ok(ExitCode::SUCCESS)
