@@ -91,7 +91,12 @@ async fn admit(
             let note = Note::default();
             request.extensions_mut().insert(about);
             request.extensions_mut().insert(note.clone());
-            trace.around(note, next.run(request)).await
+            let response = trace.around(note, next.run(request)).await;
+            if matches!(action, Action::ShareCluster | Action::ChangeMembers | Action::ChangePeople)
+            {
+                app.kube.rights_changed();
+            }
+            response
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::form::Wanted;
 
 /// What a cluster, or several, take.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Amount {
     /// Clusters.
     pub clusters: u64,
@@ -26,7 +26,7 @@ pub struct Amount {
 }
 
 /// How much may be held; what is not given is not limited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limit {
     /// Clusters.
@@ -42,7 +42,7 @@ pub struct Limit {
 }
 
 /// Whose quota it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// One person's.

@@ -432,19 +432,28 @@ pub fn role_in(actor: &Actor, member: Option<Role>) -> Option<Role> {
 
 /// The level that counts on a cluster; `None` if the actor may not know of it.
 pub fn level_on(actor: &Actor, member: Option<Role>, grant: Option<Level>) -> Option<Level> {
-    let leads = member.is_some_and(|local| local.min(actor.role) >= Role::TeamLead);
     // Terraform runs with the portal's authority over its own cluster, whatever became of who asked for it.
-    let runs = matches!(actor.via, Via::Run { .. });
-    if actor.role == Role::Admin || leads || runs {
+    if matches!(actor.via, Via::Run { .. }) {
         return Some(Level::Own);
     }
-    let ceiling = if actor.role == Role::Viewer || member == Some(Role::Viewer) {
-        Level::View
-    } else {
-        Level::Own
-    };
+    level_of(actor.role, actor.auditor, member, grant)
+}
+
+/// The same for a person, whatever they prove it with.
+pub fn level_of(
+    role: Role,
+    auditor: bool,
+    member: Option<Role>,
+    grant: Option<Level>,
+) -> Option<Level> {
+    let leads = member.is_some_and(|local| local.min(role) >= Role::TeamLead);
+    if role == Role::Admin || leads {
+        return Some(Level::Own);
+    }
+    let ceiling =
+        if role == Role::Viewer || member == Some(Role::Viewer) { Level::View } else { Level::Own };
     let granted = grant.map(|level| level.min(ceiling));
-    granted.max(actor.auditor.then_some(Level::View))
+    granted.max(auditor.then_some(Level::View))
 }
 
 impl fmt::Display for Role {

@@ -157,6 +157,21 @@ pub fn table() -> Vec<Route> {
             Action::ChangeMembers,
             api::environments::remove,
         ),
+        // API: quotas
+        get(
+            "/api/v1/environments/{environment}/quota",
+            Action::SeeEnvironment,
+            api::quotas::of_environment,
+        ),
+        put(
+            "/api/v1/environments/{environment}/quota",
+            Action::ChangeLimits,
+            api::quotas::limit_environment,
+        ),
+        get("/api/v1/users/{person}/quota", Action::SeePeople, api::quotas::of_person),
+        put("/api/v1/users/{person}/quota", Action::ChangeLimits, api::quotas::limit_person),
+        get("/api/v1/quotas", Action::SeePeople, api::quotas::of_site),
+        put("/api/v1/quotas/{scope}", Action::ChangeLimits, api::quotas::limit_site),
         // API: clusters
         get("/api/v1/clusters/{cluster}/grants", Action::SeeCluster, api::grants::list),
         put("/api/v1/clusters/{cluster}/grants/{person}", Action::ShareCluster, api::grants::set),

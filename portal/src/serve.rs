@@ -18,6 +18,7 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use crate::answer::{self, Asked};
 use crate::config::Config;
 use crate::gate::RequestId;
+use crate::kube::withdraw;
 use crate::people::{accounts, proof};
 use crate::runs::queue;
 use crate::{App, Error, metrics, routes};
@@ -47,6 +48,7 @@ pub async fn serve(config: Config, more: Option<std::net::TcpListener>) -> anyho
     welcome(&app).await?;
     tokio::spawn(work(app.clone()));
     tokio::spawn(sweep(app.clone()));
+    tokio::spawn(withdraw::serve(app.clone()));
     let stopping = app.stopping.clone();
     let mut listeners = vec![listener];
     if let Some(more) = more {

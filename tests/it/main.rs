@@ -21,6 +21,7 @@ mod modules;
 mod packages;
 mod packer;
 mod pipelines;
+mod portal;
 mod release;
 mod remote_state;
 mod rules;

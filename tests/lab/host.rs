@@ -15,6 +15,8 @@ use crate::command;
 
 /// The Ansible that the roles are written for; the newest that Python 3.11 can run.
 const ANSIBLE_CORE: &str = "ansible-core==2.19.*";
+/// What holds the portal's API to its own description.
+const SCHEMATHESIS: &str = "schemathesis==4.32.*";
 /// Written when a virtual environment is complete.
 const COMPLETE: &str = "complete";
 
@@ -76,17 +78,22 @@ pub async fn prepare() -> Result<()> {
 
 /// The path of an `ansible-playbook` that works, from a virtual environment in the cache.
 pub async fn ansible_playbook(cache: &Path) -> Result<PathBuf> {
-    Ok(environment(cache).await?.join("bin/ansible-playbook"))
+    Ok(ansible(cache).await?.join("bin/ansible-playbook"))
 }
 
 /// The path of `ansible-lint`, installed into the same environment on the first request.
 pub async fn ansible_lint(cache: &Path) -> Result<PathBuf> {
-    let environment = environment(cache).await?;
+    let environment = ansible(cache).await?;
     let lint = environment.join("bin/ansible-lint");
     if !lint.exists() {
         pip_install(&environment, &["ansible-lint", ANSIBLE_CORE]).await?;
     }
     Ok(lint)
+}
+
+/// The path of `schemathesis`, from a virtual environment in the cache.
+pub async fn schemathesis(cache: &Path) -> Result<PathBuf> {
+    Ok(environment(cache, "schemathesis", SCHEMATHESIS).await?.join("bin/schemathesis"))
 }
 
 /// The path of `kubectl`, installed from the distribution when there is none.
@@ -148,11 +155,16 @@ async fn apt_get(packages: &[&str]) -> Result<()> {
     command::output(&mut apt).await.map(drop)
 }
 
-/// The virtual environment with Ansible. It cannot be moved once made, so it is built in place and
+/// The virtual environment with Ansible.
+async fn ansible(cache: &Path) -> Result<PathBuf> {
+    environment(cache, "ansible-2.19", ANSIBLE_CORE).await
+}
+
+/// A virtual environment with what was asked for. It cannot be moved once made, so it is built in place and
 /// counts when its last file is there; a lock keeps two processes from building it at once.
-async fn environment(cache: &Path) -> Result<PathBuf> {
+async fn environment(cache: &Path, name: &str, requirement: &str) -> Result<PathBuf> {
     let (python, version) = python().await?;
-    let folder = cache.join(format!("ansible-2.19-python-{version}"));
+    let folder = cache.join(format!("{name}-python-{version}"));
     if folder.join(COMPLETE).exists() {
         return Ok(folder);
     }
@@ -162,7 +174,7 @@ async fn environment(cache: &Path) -> Result<PathBuf> {
     if folder.join(COMPLETE).exists() {
         return Ok(folder);
     }
-    tracing::info!("installing {ANSIBLE_CORE} into {}", folder.display());
+    tracing::info!("installing {requirement} into {}", folder.display());
     let mut venv = command::command(&python);
     venv.args(["-m", "venv", "--clear"]).arg(&folder);
     if command::output(&mut venv).await.is_err() {
@@ -170,12 +182,12 @@ async fn environment(cache: &Path) -> Result<PathBuf> {
         install(&[&Program(
             "python3 -m venv",
             "python3-venv",
-            "keeps Ansible apart from the system's Python",
+            "keeps Python programs apart from the system's",
         )])
         .await?;
         command::output(&mut venv).await?;
     }
-    pip_install(&folder, &[ANSIBLE_CORE]).await?;
+    pip_install(&folder, &[requirement]).await?;
     File::create(folder.join(COMPLETE))?;
     Ok(folder)
 }
@@ -205,7 +217,7 @@ async fn python() -> Result<(PathBuf, String)> {
         seen.push(version);
     }
     bail!(
-        "Ansible 2.19 needs Python 3.11 or newer; found: {}",
+        "Python 3.11 or newer is needed; found: {}",
         if seen.is_empty() { "none".to_owned() } else { seen.join(", ") }
     )
 }

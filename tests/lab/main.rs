@@ -26,7 +26,8 @@ enum Command {
         #[arg(long)]
         lint: bool,
     },
-    /// Print the path of a program that the lab provides: `ansible-playbook`, `ansible-lint`, `kubectl` or `packer`.
+    /// Print the path of a program that the lab provides: `ansible-playbook`, `ansible-lint`, `kubectl`, `packer` or
+    /// `schemathesis`.
     Tool {
         /// Its name.
         name: String,
@@ -91,9 +92,10 @@ async fn tool(name: &str) -> anyhow::Result<()> {
         "ansible-lint" => host::ansible_lint(&cache).await?,
         "kubectl" => host::kubectl().await?,
         "packer" => host::packer().await?,
+        "schemathesis" => host::schemathesis(&cache).await?,
         _ => {
             anyhow::bail!(
-                "the lab provides ansible-playbook, ansible-lint, kubectl and packer, not {name}"
+                "the lab provides ansible-playbook, ansible-lint, kubectl, packer and schemathesis, not {name}"
             )
         }
     };

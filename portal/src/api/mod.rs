@@ -10,6 +10,7 @@ pub mod kubeconfigs;
 pub mod me;
 pub mod namespaces;
 pub mod openapi;
+pub mod quotas;
 pub mod runs;
 pub mod state;
 pub mod users;

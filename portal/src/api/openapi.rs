@@ -2,8 +2,11 @@
 //!
 //! A test holds it to [`crate::routes`]: every route below `/api/v1` stands in it, and nothing else.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Ref, RefOr, Response};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
 use crate::api;
@@ -132,6 +135,12 @@ pub enum ClusterProblems {
         api::clusters::main_tf,
         api::clusters::export,
         api::clusters::restore_files,
+        api::quotas::of_environment,
+        api::quotas::limit_environment,
+        api::quotas::of_person,
+        api::quotas::limit_person,
+        api::quotas::of_site,
+        api::quotas::limit_site,
         api::runs::list,
         api::runs::show,
         api::runs::approve,
@@ -171,6 +180,7 @@ struct Refusals;
 
 impl Modify for Refusals {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let mut shared = BTreeMap::new();
         for item in document.paths.paths.values_mut() {
             let operations =
                 [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
@@ -182,7 +192,26 @@ impl Modify for Refusals {
                 for (status, response) in refusals {
                     operation.responses.responses.entry(status).or_insert(response);
                 }
+                for (status, response) in &mut operation.responses.responses {
+                    share(&mut shared, status, response);
+                }
             }
+        }
+        document.components.get_or_insert_default().responses.extend(shared);
+    }
+}
+
+/// A refusal that several operations share stands in the document once.
+fn share(
+    shared: &mut BTreeMap<String, RefOr<Response>>,
+    status: &str,
+    response: &mut RefOr<Response>,
+) {
+    if status >= "400" && matches!(response, RefOr::T(_)) {
+        let name = format!("refused-{status}");
+        let known = shared.entry(name.clone()).or_insert_with(|| response.clone());
+        if *known == *response {
+            *response = RefOr::Ref(Ref::from_response_name(name));
         }
     }
 }
@@ -225,5 +254,65 @@ mod tests {
             }
         }
         assert_eq!(described, routes);
+    }
+
+    /// Whoever changes what programs rely on sees it here: every operation with what it takes and answers, every object
+    /// with its fields.
+    #[test]
+    fn what_programs_rely_on_is_as_it_was() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut lines = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                lines.push(format!("{} {path}", method.to_uppercase()));
+                let body = &operation["requestBody"]["content"];
+                lines.extend(body.is_object().then(|| format!("  takes {}", contents(body))));
+                let (done, refused): (Vec<_>, Vec<_>) = operation["responses"]
+                    .as_object()
+                    .unwrap()
+                    .iter()
+                    .partition(|(status, _)| status.as_str() < "400");
+                lines.extend(
+                    done.iter()
+                        .map(|(status, it)| format!("  {status} {}", contents(&it["content"]))),
+                );
+                let refused: Vec<_> = refused.iter().map(|(status, _)| status.as_str()).collect();
+                lines.push(format!("  refused with {}", refused.join(" ")));
+            }
+        }
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            lines.push(format!("{name} {}", kind(schema)));
+            let required = schema["required"].as_array().cloned().unwrap_or_default();
+            for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
+                let optional = if required.contains(&field.as_str().into()) { "" } else { "?" };
+                lines.push(format!("  {field}{optional} {}", kind(schema)));
+            }
+        }
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    fn contents(content: &serde_json::Value) -> String {
+        let kinds = content.as_object().into_iter().flatten();
+        let kinds = kinds.map(|(media, it)| format!("{} as {media}", kind(&it["schema"])));
+        kinds.collect::<Vec<_>>().join(", ")
+    }
+
+    fn kind(schema: &serde_json::Value) -> String {
+        if let Some(name) = schema["$ref"].as_str() {
+            return name.rsplit('/').next().unwrap().to_owned();
+        }
+        for several in ["oneOf", "anyOf", "allOf"] {
+            if let Some(all) = schema[several].as_array() {
+                return all.iter().map(kind).collect::<Vec<_>>().join(" | ");
+            }
+        }
+        if let Some(values) = schema["enum"].as_array() {
+            return values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+        }
+        match schema["type"].as_str() {
+            Some("array") => format!("[{}]", kind(&schema["items"])),
+            Some(name) => name.to_owned(),
+            None => schema["type"].to_string(),
+        }
     }
 }

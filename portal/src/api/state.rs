@@ -49,6 +49,7 @@ pub async fn read(State(app): State<App>, Path(cluster): Path<ClusterId>) -> Res
 pub async fn write(
     State(app): State<App>,
     Path(cluster): Path<ClusterId>,
+    actor: Actor,
     Query(under): Query<Under>,
     headers: HeaderMap,
     body: axum::body::Body,
@@ -62,7 +63,11 @@ pub async fn write(
         let detail = "The body is not what its Content-MD5 says: it was damaged on its way.";
         return Err(Error::new(StatusCode::BAD_REQUEST, "damaged", detail));
     }
-    done(ask::states(&app, &cluster)?.write(under.id.as_deref(), &body))
+    let written = ask::states(&app, &cluster)?.write(under.id.as_deref(), &body);
+    if written.is_ok() && !matches!(actor.via, Via::Run { .. }) {
+        ask::follow(&app, &cluster).await?;
+    }
+    done(written)
 }
 
 /// Forgets an empty state.

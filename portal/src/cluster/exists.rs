@@ -4,9 +4,10 @@
 
 use std::net::Ipv4Addr;
 
-use kubesmith_spec::{MachineSize, Role};
+use kubesmith_spec::{MachineSize, Role, Workers};
 use serde::{Deserialize, Serialize};
 
+use super::form::Wanted;
 use crate::quota::Amount;
 
 /// A state, as Terraform writes it (version 4).
@@ -118,6 +119,20 @@ impl State {
             workers: number(&attributes["workers"]["count"]),
             ssh_user: text("ssh_user"),
             known_hosts: text("known_hosts"),
+        })
+    }
+
+    /// The cluster as it would be asked for, if it is whole: what a laptop or CI has made of it.
+    pub fn wanted(&self) -> Option<Wanted> {
+        let cluster = self.cluster().filter(|cluster| !cluster.tainted)?;
+        let attributes = &self.instance("kubesmith_cluster")?.attributes;
+        Some(Wanted {
+            name: cluster.name.parse().ok()?,
+            template: attributes["template"].as_str()?.parse().ok()?,
+            kubernetes_version: cluster.kubernetes_version.parse().ok()?,
+            lease_size: self.addresses().len().try_into().ok()?,
+            control_plane: cluster.control_plane,
+            workers: Workers { count: cluster.workers, size: cluster.worker },
         })
     }
 

@@ -12,12 +12,14 @@ mod namespaces;
 mod nodes;
 pub mod service;
 mod ssh;
+pub mod withdraw;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
 
 use kubesmith_spec::Role;
 use serde_json::Value;
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::cluster::exists::State;
@@ -33,6 +35,7 @@ pub use nodes::{Health, Node};
 /// Everything that is asked of clusters goes through here.
 pub struct Kube {
     connections: ssh::Connections,
+    rights_changed: Notify,
 }
 
 /// How a cluster's control plane is entered. Comes out of Terraform's state, and goes nowhere else.
@@ -85,7 +88,12 @@ impl std::fmt::Debug for Machine {
 impl Kube {
     /// Connections are kept below this folder, which is emptied first.
     pub fn new(dir: &Path) -> std::io::Result<Self> {
-        Ok(Self { connections: ssh::Connections::new(dir)? })
+        Ok(Self { connections: ssh::Connections::new(dir)?, rights_changed: Notify::new() })
+    }
+
+    /// Somebody may hold kubeconfigs from now on that they have no right to.
+    pub fn rights_changed(&self) {
+        self.rights_changed.notify_one();
     }
 
     /// Closes the connection to a cluster that is gone.

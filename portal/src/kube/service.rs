@@ -15,7 +15,7 @@ use super::{
 use crate::App;
 use crate::error::{Error, Field, Result};
 use crate::gate::About;
-use crate::ids::{ClusterId, KubeconfigId, PersonId};
+use crate::ids::{ClusterId, KubeconfigId};
 use crate::rights::{self, Actor, Scope};
 use crate::runs::ask;
 use crate::store::kubeconfigs::{Kind, Kubeconfig, NewKubeconfig};
@@ -220,16 +220,6 @@ impl<'a> Desk<'a> {
         }
         self.take_back(&row).await?;
         Ok(row)
-    }
-
-    /// Takes back all that a person holds: they may not use the cluster any more.
-    pub async fn revoke_all_of(&self, person: &PersonId) -> Result<()> {
-        for row in self.app.store.kubeconfigs_on(self.cluster, Some(person)).await? {
-            if row.revoked_at.is_none() && row.expires_at > Time::now() {
-                self.take_back(&row).await?;
-            }
-        }
-        Ok(())
     }
 
     async fn take_back(&self, row: &Kubeconfig) -> Result<()> {

@@ -98,6 +98,6 @@ pub async fn revoke(
     }
     Ok(done(
         &format!("/clusters/{id}/sharing"),
-        "Taken back. Kubeconfigs that were handed out are revoked on the access page.",
+        "Taken back. What they held of kubeconfigs is taken back too.",
     ))
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, Field, Result};
 use crate::ids::{ClusterId, RunId};
 use crate::rights::Actor;
 use crate::runs::machine::{Event, Kind, State};
+use crate::runs::redact::Redaction;
 use crate::runs::{finish, log};
 use crate::state::States;
 use crate::store::clusters::Cluster;
@@ -154,6 +155,19 @@ async fn queue(
     Ok(run)
 }
 
+/// Takes as wanted what a laptop or CI has made of a cluster: what exists is never planned away again unasked.
+pub async fn follow(app: &App, id: &ClusterId) -> Result<()> {
+    let cluster = app.store.cluster(id).await?;
+    let exists = states(app, id)?.current().map_err(Error::internal)?;
+    let Some(wanted) = exists.and_then(|state| state.wanted()) else { return Ok(()) };
+    // Another name is another cluster: its owner hears of it with the next plan.
+    if wanted != cluster.spec.wanted && wanted.name.as_str() == cluster.name {
+        let spec = Spec { wanted, site: cluster.spec.site };
+        app.store.follow_cluster(id, &spec).await?;
+    }
+    Ok(())
+}
+
 /// Approves exactly the plan that was seen.
 pub async fn approve(app: &App, actor: &Actor, run: &Run, plan_hash: &str) -> Result<()> {
     let protected = app.store.cluster(&run.cluster).await?.protected;
@@ -173,7 +187,7 @@ pub async fn approve(app: &App, actor: &Actor, run: &Run, plan_hash: &str) -> Re
 pub async fn cancel(app: &App, run: &Run, force: bool) -> Result<()> {
     if let Ok(_cancelled) = run.state.after(Event::Cancel) {
         let state = states(app, &run.cluster)?.current().map_err(Error::internal)?;
-        let ended = finish::Ended { event: Event::Cancel, failure: None, receipt: None };
+        let ended = finish::Ended { event: Event::Cancel, failure: None };
         let end = finish::end(run, run.state, state.as_ref(), ended);
         let state = app.store.end_run(run, &end).await?;
         note(app, run, log::Entry::State { state })?;
@@ -226,7 +240,7 @@ pub fn states(app: &App, cluster: &ClusterId) -> Result<States> {
 
 fn note(app: &App, run: &Run, entry: log::Entry) -> Result<()> {
     let folder = workspace(app, &run.cluster)?.run(&run.id).map_err(Error::internal)?;
-    log::Writer::open(&folder)
+    log::Writer::open(&folder, Redaction::default())
         .and_then(|mut writer| writer.write(entry))
         .map_err(Error::internal)?;
     app.runs.tell(&run.id);

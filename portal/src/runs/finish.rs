@@ -10,7 +10,6 @@ use crate::cluster::workspace::Workspace;
 use crate::quota::Amount;
 use crate::state::States;
 use crate::store::runs::{End, Run};
-use kubesmith_spec::events;
 
 /// What to do after most failures.
 pub const AGAIN: &str = "See the log below, then choose \"Try again\".";
@@ -23,30 +22,28 @@ pub struct Ended {
     pub event: Event,
     /// Why it did not go well.
     pub failure: Option<Failure>,
-    /// What a destroy has seen absent.
-    pub receipt: Option<events::Receipt>,
 }
 
 impl Ended {
     /// It did not go well, and what is left is known.
     pub fn failed(failure: Failure) -> Self {
-        Self { event: Event::Fail, failure: Some(failure), receipt: None }
+        Self { event: Event::Fail, failure: Some(failure) }
     }
 
     /// It did not go well, and somebody must look.
     pub fn lost(failure: Failure) -> Self {
-        Self { event: Event::Lose, failure: Some(failure), receipt: None }
+        Self { event: Event::Lose, failure: Some(failure) }
     }
 
     /// It was asked to stop, and did.
     pub fn stopped() -> Self {
-        Self { event: Event::Stopped, failure: None, receipt: None }
+        Self { event: Event::Stopped, failure: None }
     }
 }
 
 /// Why Terraform's end is no success; `None` if it is one.
 pub fn unless_done(outcome: &Outcome, code: &str, sentence: &str) -> Option<Ended> {
-    if outcome.code == Some(0) {
+    if outcome.done {
         // Also if it was asked to stop: it was faster.
         return None;
     }
@@ -60,7 +57,7 @@ pub fn unless_done(outcome: &Outcome, code: &str, sentence: &str) -> Option<Ende
             AGAIN,
         ),
         (None, Some(line)) => Failure::new(code, format!("{sentence}: {line}"), AGAIN),
-        (None, None) if outcome.code.is_none() => {
+        (None, None) if outcome.cut_off => {
             Failure::new("killed", format!("{sentence}: it was killed."), AGAIN)
         }
         (None, None) => Failure::new(code, format!("{sentence}."), AGAIN),
@@ -68,35 +65,57 @@ pub fn unless_done(outcome: &Outcome, code: &str, sentence: &str) -> Option<Ende
     Some(Ended::failed(failure))
 }
 
-/// Takes over the state that Terraform left on disk because it could not send it. `Some` if that cannot be done.
+/// What became of a state that Terraform could not send.
+pub enum Reconciled {
+    /// There was none.
+    Nothing,
+    /// It was taken over.
+    Taken,
+    /// It cannot be taken over.
+    Lost(Failure),
+}
+
+/// Takes over the state that Terraform left on disk because it could not send it.
 pub fn reconcile(
     workspace: &Workspace,
     states: &States,
     writer: &mut Writer,
-) -> anyhow::Result<Option<Ended>> {
+) -> anyhow::Result<Reconciled> {
     const LEFT: &str = "errored.tfstate";
-    let Some(text) = workspace.folder().read(LEFT)? else { return Ok(None) };
+    let Some(text) = workspace.folder().read(LEFT)? else { return Ok(Reconciled::Nothing) };
     match states.reconcile(&text) {
         Ok(()) => {
             workspace.folder().remove(LEFT)?;
             writer.say("The state that Terraform could not send was taken from its folder.")?;
-            Ok(None)
+            Ok(Reconciled::Taken)
         }
-        Err(refused) => Ok(Some(Ended::lost(Failure::new(
+        Err(refused) => Ok(Reconciled::Lost(Failure::new(
             "state_lost",
             format!(
                 "Terraform could not send its last state, and it cannot be taken over: {refused}."
             ),
             "An administrator compares errored.tfstate in the cluster's folder with the kept state.",
-        )))),
+        ))),
     }
 }
 
+/// Once its state was taken over, that Terraform could not send it is no failure: what was made is compared all the same.
+pub fn forgive_unsent(outcome: &mut Outcome) {
+    const UNSENT: [&str; 3] = [
+        "Failed to save state",
+        "Failed to persist state to backend",
+        "Error releasing the state lock",
+    ];
+    let unsent = outcome.errors.iter().any(|error| UNSENT.contains(&error.summary.as_str()));
+    outcome.errors.retain(|error| !UNSENT.contains(&error.summary.as_str()));
+    outcome.done |= unsent && outcome.errors.is_empty() && !outcome.stopped;
+}
+
 /// Whether what was wanted is what is.
-pub async fn verify(turn: &mut Turn<'_>, seen: Option<events::Receipt>) -> anyhow::Result<End> {
+pub async fn verify(turn: &mut Turn<'_>) -> anyhow::Result<End> {
     let state = turn.states()?.current()?;
     match turn.run.kind {
-        Kind::Destroy => verify_gone(turn, state.as_ref(), seen).await,
+        Kind::Destroy => verify_gone(turn, state.as_ref()).await,
         Kind::Create | Kind::Change | Kind::Retry => {
             let missing = state.as_ref().map_or_else(
                 || Some("no state was kept".to_owned()),
@@ -135,11 +154,7 @@ fn missing(state: &exists::State, run: &Run) -> Option<String> {
 }
 
 /// A cluster is gone when its state is empty and the provider, asked afresh, finds nothing of it in the datacentre.
-async fn verify_gone(
-    turn: &mut Turn<'_>,
-    state: Option<&exists::State>,
-    seen: Option<events::Receipt>,
-) -> anyhow::Result<End> {
+async fn verify_gone(turn: &mut Turn<'_>, state: Option<&exists::State>) -> anyhow::Result<End> {
     if state.is_some_and(|state| !state.is_empty()) {
         let failure = Failure::new(
             "not_gone",
@@ -153,8 +168,8 @@ async fn verify_gone(
             turn.say(
                 "Gone: the provider finds no machine and no address of this cluster any more.",
             )?;
-            let search = super::log::clean(found.trim());
-            let receipt = Some(Receipt { absent: seen.unwrap_or_default(), search });
+            let search = turn.writer.clean(found.trim());
+            let receipt = Some(Receipt { absent: turn.receipt().await?, search });
             return Ok(End {
                 event: Event::Proven,
                 failure: None,
@@ -166,7 +181,7 @@ async fn verify_gone(
         Ok(found) => {
             let sentence = "Something of this cluster is still there, though its state is empty.";
             let mut failure = Failure::new("not_gone", sentence, AGAIN);
-            failure.inventory = Some(super::log::clean(&found));
+            failure.inventory = Some(turn.writer.clean(&found));
             failure
         }
         Err(error) => Failure::new(
@@ -186,7 +201,7 @@ async fn verify_gone(
 
 /// The end of a run that did not come to what was wanted, with what its cluster holds of the quotas from then on.
 pub fn end(run: &Run, at: State, state: Option<&exists::State>, ended: Ended) -> End {
-    let Ended { event, failure, receipt } = ended;
+    let Ended { event, failure } = ended;
     let stands = state.map(exists::State::amount).unwrap_or_default();
     let untouched = !matches!(at, State::Applying | State::Verifying);
     let holds = match run.kind {
@@ -195,6 +210,5 @@ pub fn end(run: &Run, at: State, state: Option<&exists::State>, ended: Ended) ->
         // Machines may stand that no state knows: they are paid for until it is proven that they are gone.
         _ => Some(stands.or(Amount::wanted(&run.spec.wanted))),
     };
-    let receipt = receipt.map(|absent| Receipt { absent, search: String::new() });
-    End { event, failure, receipt, holds, removed: false }
+    End { event, failure, receipt: None, holds, removed: false }
 }

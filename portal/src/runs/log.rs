@@ -1,6 +1,7 @@
 //! What a run tells whoever watches: one JSON object a line, merged from Terraform's stream, the provider's stage events and
 //! the portal's own steps. Kept with the run; read from any offset.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
@@ -8,6 +9,7 @@ use kubesmith_spec::events::{Phase, Status};
 use serde::{Deserialize, Serialize};
 
 use super::machine::State;
+use super::redact::Redaction;
 use crate::cluster::folder::Folder;
 use crate::terraform::stream::{Diagnostic, Progress};
 use crate::time::Time;
@@ -77,11 +79,14 @@ pub enum Entry {
 pub struct Writer {
     file: File,
     length: u64,
+    redaction: Redaction,
+    /// What stands in the log already and comes once more, with how often.
+    told: HashMap<String, usize>,
 }
 
 impl Writer {
-    /// Goes on where an earlier one ended.
-    pub fn open(folder: &Folder) -> io::Result<Self> {
+    /// Goes on where an earlier one ended. What is to be redacted is never written.
+    pub fn open(folder: &Folder, redaction: Redaction) -> io::Result<Self> {
         let mut file = folder.append(FILE)?;
         let mut length = file.metadata()?.len();
         if length > 0 {
@@ -94,16 +99,54 @@ impl Writer {
                 length += 1;
             }
         }
-        Ok(Self { file, length })
+        Ok(Self { file, length, redaction, told: HashMap::new() })
     }
 
-    /// Adds a line.
-    pub fn write(&mut self, entry: Entry) -> io::Result<()> {
+    /// What the log holds already is not written again when it comes once more: the files of a child that an earlier portal
+    /// has followed are read from their beginning.
+    pub fn is_told_again(&mut self, folder: &Folder) -> io::Result<()> {
+        let mut offset = 0;
+        loop {
+            let lines = read(folder, offset)?;
+            let Some((next, _)) = lines.last() else { return Ok(()) };
+            offset = *next;
+            for (_, line) in lines {
+                *self.told.entry(serde_json::to_string(&line.entry)?).or_default() += 1;
+            }
+        }
+    }
+
+    /// Whether this text stands in the log that is told again.
+    pub fn has_told(&self, text: &str) -> bool {
+        let entry = Entry::Text { text: text.to_owned() };
+        serde_json::to_string(&entry).is_ok_and(|entry| self.told.contains_key(&entry))
+    }
+
+    /// A text as it may be kept and shown.
+    pub fn clean(&self, text: &str) -> String {
+        clean(&self.redaction.apply(text))
+    }
+
+    /// Adds a line, and answers what was kept of it.
+    pub fn write(&mut self, entry: Entry) -> io::Result<Entry> {
+        let entry = entry.clean(|text| self.clean(&text));
+        self.keep(&entry)?;
+        Ok(entry)
+    }
+
+    fn keep(&mut self, entry: &Entry) -> io::Result<()> {
+        if !self.told.is_empty()
+            && let Some(count) = self.told.get_mut(&serde_json::to_string(entry)?)
+            && *count > 0
+        {
+            *count -= 1;
+            return Ok(());
+        }
         let matters = matches!(entry, Entry::State { .. } | Entry::Diagnostic(_));
         if self.length > FULL && !matters {
             return Ok(());
         }
-        let line = Line { time: Time::now(), entry: entry.clean() };
+        let line = Line { time: Time::now(), entry: entry.clone() };
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
         self.file.write_all(&text)?;
@@ -113,22 +156,21 @@ impl Writer {
 
     /// A line in words.
     pub fn say(&mut self, text: impl Into<String>) -> io::Result<()> {
-        self.write(Entry::Text { text: text.into() })
+        self.write(Entry::Text { text: text.into() }).map(drop)
     }
 }
 
 impl Entry {
-    /// Without control characters, and short enough.
-    fn clean(self) -> Self {
-        let tidy = |text: String| clean(&text);
+    /// With every text made fit to be kept.
+    fn clean(self, tidy: impl Fn(String) -> String) -> Self {
         match self {
             Self::State { state } => Self::State { state },
             Self::Stage { phase, step, status, node, detail } => Self::Stage {
                 phase,
                 step: tidy(step),
                 status,
-                node: node.map(tidy),
-                detail: detail.map(tidy),
+                node: node.map(&tidy),
+                detail: detail.map(&tidy),
             },
             Self::Resource { address, action, progress } => {
                 Self::Resource { address: tidy(address), action: tidy(action), progress }
@@ -210,7 +252,7 @@ mod tests {
     fn a_log_is_read_from_any_offset_and_survives_half_a_line() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::make(root.path()).unwrap();
-        let mut writer = Writer::open(&folder).unwrap();
+        let mut writer = Writer::open(&folder, Redaction::default()).unwrap();
         writer.say("one").unwrap();
         writer.say("two").unwrap();
         let after_one = read(&folder, 0).unwrap()[0].0;
@@ -221,7 +263,7 @@ mod tests {
 
         folder.append(FILE).unwrap().write_all(b"{\"time\":").unwrap();
         assert_eq!(texts(&folder, 0), ["one", "two"]);
-        Writer::open(&folder).unwrap().say("three").unwrap();
+        Writer::open(&folder, Redaction::default()).unwrap().say("three").unwrap();
         assert_eq!(texts(&folder, 0), ["one", "two", "three"]);
     }
 
@@ -236,10 +278,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_again_stands_there_once_and_no_secret_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::make(root.path()).unwrap();
+        let mut redaction = Redaction::default();
+        redaction.hide("a-secret-of-this-run");
+        let mut writer = Writer::open(&folder, redaction).unwrap();
+        for text in ["still working", "still working", "with a-secret-of-this-run"] {
+            writer.say(text).unwrap();
+        }
+        let mut again = Writer::open(&folder, Redaction::default()).unwrap();
+        again.is_told_again(&folder).unwrap();
+        assert!(again.has_told("still working") && !again.has_told("new"));
+        for text in ["still working", "still working", "with [secret]", "still working", "new"] {
+            again.say(text).unwrap();
+        }
+        assert_eq!(
+            texts(&folder, 0),
+            ["still working", "still working", "with [secret]", "still working", "new"]
+        );
+    }
+
+    #[test]
     fn a_full_log_still_says_what_matters() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::make(root.path()).unwrap();
-        let mut writer = Writer::open(&folder).unwrap();
+        let mut writer = Writer::open(&folder, Redaction::default()).unwrap();
         let long = "x".repeat(LONGEST);
         for _ in 0..1_500 {
             writer.say(long.clone()).unwrap();

@@ -123,7 +123,9 @@ impl State {
             (Self::Queued | Self::Planning, E::Interrupted) => Self::Queued,
             (Self::AwaitingApproval, E::Interrupted) => Self::AwaitingApproval,
             (Self::Approved, E::Interrupted) => Self::Approved,
-            (Self::Applying | Self::Verifying, E::Interrupted) => Self::Failed,
+            // Terraform works on without the portal, and is taken over by the next one.
+            (Self::Applying, E::Interrupted) => Self::Applying,
+            (Self::Verifying, E::Interrupted) => Self::Verifying,
 
             (state, E::Fail) if !state.has_ended() => Self::Failed,
             (state, E::Lose) if !state.has_ended() => Self::NeedsAttention,
@@ -260,7 +262,7 @@ mod tests {
     fn only_an_approved_plan_is_applied() {
         for state in State::ALL {
             for event in EVENTS {
-                if state.after(event) == Ok(State::Applying) {
+                if state.after(event) == Ok(State::Applying) && state != State::Applying {
                     assert_eq!((state, event), (State::Approved, Event::Begin));
                 }
                 if state.after(event) == Ok(State::Approved) && state != State::Approved {

@@ -20,6 +20,7 @@ pub mod machine;
 pub mod progress;
 pub mod queue;
 pub mod recover;
+pub mod redact;
 pub mod stream;
 pub mod supervise;
 pub mod tail;

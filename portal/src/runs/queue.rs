@@ -20,10 +20,16 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Makes good what was cut off, then works until the portal stops; ends when the last run has ended.
 pub async fn serve(app: App) {
-    if let Err(error) = recover::recover(&app).await {
-        tracing::error!("what was cut off could not be made good: {error:#}");
-    }
     let mut working = JoinSet::new();
+    match recover::recover(&app).await {
+        Ok(runs) => {
+            for run in runs {
+                app.runs.begin(&run.id);
+                working.spawn(take_turn(app.clone(), run));
+            }
+        }
+        Err(error) => tracing::error!("what was cut off could not be made good: {error:#}"),
+    }
     while !app.draining.is_cancelled() {
         let free = app.config.terraform.parallel_runs.saturating_sub(working.len());
         match next(&app, free).await {
@@ -75,26 +81,40 @@ async fn take_turn(app: App, run: Run) {
 
 async fn turn(app: &App, mut run: Run, live: &Live) -> anyhow::Result<()> {
     let token = secrets::Secret::new();
-    run.state = match app.store.begin_run(&run, &token.hash()).await {
-        Ok(state) => state,
-        // Cancelled in this very moment.
-        Err(NotMoved::Changed) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
+    let cut_off = run.state.is_running();
+    if !cut_off {
+        run.state = match app.store.begin_run(&run, &token.hash()).await {
+            Ok(state) => state,
+            // Cancelled in this very moment.
+            Err(NotMoved::Changed) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+    }
     let mut turn = Turn::open(app, &run, live, Zeroizing::new(token.reveal().to_owned()))?;
-    tell(&mut turn, run.state)?;
-    let end = if run.state == State::Planning {
-        plan(&mut turn).await?
+    if cut_off {
+        turn.say("The portal was stopped in the middle of this run; it goes on.")?;
+        if run.cancel_at.is_some() {
+            live.interrupt.cancel();
+        }
     } else {
-        apply(&mut turn).await?
+        tell(&mut turn, run.state)?;
+    }
+    let end = match run.state {
+        State::Planning => plan(&mut turn).await?,
+        State::Applying if cut_off => applied(turn.resume(&token.hash()).await?, &mut turn).await?,
+        State::Applying => applied(turn.apply().await?, &mut turn).await?,
+        state => Some((state, finish::verify(&mut turn).await?)),
     };
     turn.states()?.unlock_of(&holder(&run))?;
     if let Some((at, end)) = end {
         let run = Run { state: at, ..run.clone() };
         let state = app.store.end_run(&run, &end).await?;
         tell(&mut turn, state)?;
+        if end.removed {
+            app.kube.forget(&run.cluster);
+        }
     }
-    Ok(())
+    turn.clear_outputs()
 }
 
 type Finish = Option<(State, End)>;
@@ -114,20 +134,19 @@ async fn plan(turn: &mut Turn<'_>) -> anyhow::Result<Finish> {
     };
     tell(turn, state)?;
     if nothing {
-        let end = finish::verify(turn, None).await?;
+        let end = finish::verify(turn).await?;
         return Ok(Some((state, end)));
     }
     Ok(None)
 }
 
-async fn apply(turn: &mut Turn<'_>) -> anyhow::Result<Finish> {
-    let ended = turn.apply().await?;
+async fn applied(ended: Ended, turn: &mut Turn<'_>) -> anyhow::Result<Finish> {
     if ended.event != Event::Applied {
         return unfinished(turn, ended).await;
     }
     let state = turn.app.store.move_run(turn.run, Event::Applied).await?;
     tell(turn, state)?;
-    let end = finish::verify(turn, ended.receipt).await?;
+    let end = finish::verify(turn).await?;
     Ok(Some((state, end)))
 }
 
@@ -148,7 +167,7 @@ async fn unfinished(turn: &mut Turn<'_>, mut ended: Ended) -> anyhow::Result<Fin
     Ok(Some((run.state, finish::end(&run, run.state, state.as_ref(), ended))))
 }
 
-/// What is said when the portal ended while Terraform applied.
+/// What is said when the portal, or the machine it runs on, ended while Terraform applied.
 pub fn interrupted() -> Failure {
     Failure::new(
         "interrupted",

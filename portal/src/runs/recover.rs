@@ -1,4 +1,7 @@
-//! After the portal was killed: what still runs is ended in order, what was left is taken up, and no run stays stuck.
+//! After the portal was killed: no run stays stuck, and none that Terraform still works on is lost.
+//!
+//! A run that was planning plans again: what still runs of it is ended in order first. One that was applying goes on
+//! where it is: Terraform writes to files and outlives a portal ([`super::supervise`]).
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,31 +12,32 @@ use zeroize::Zeroizing;
 use super::Live;
 use super::finish::{self, Ended};
 use super::machine::{Event, State};
-use super::queue::{interrupted, tell};
+use super::queue::tell;
 use super::work::{Turn, holder};
 use crate::App;
 use crate::store::runs::Run;
 use crate::terraform::command::MARK;
 
-/// Terraform may finish the step it is in and send its state; then it is killed.
+/// Terraform may finish what it reads; then it is killed.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Ends what still runs, then brings every run that was working to a state that it can go on from.
-pub async fn recover(app: &App) -> anyhow::Result<()> {
+/// Brings every run that was planning to where it goes on from, and answers those that were applying or verifying.
+pub async fn recover(app: &App) -> anyhow::Result<Vec<Run>> {
     let open = app.store.open_runs().await?;
-    let working: Vec<_> = open.iter().filter(|run| run.state.is_running()).collect();
-    end_leftovers(&working).await?;
-    for run in working {
+    let (planning, others): (Vec<_>, Vec<_>) =
+        open.into_iter().partition(|run| run.state == State::Planning);
+    end_leftovers(&planning).await?;
+    for run in &planning {
         // One that cannot be made good must not keep the others from it.
-        if let Err(error) = take_up(app, run).await {
+        if let Err(error) = plan_again(app, run).await {
             tracing::error!(run = %run.id, "a run that was cut off cannot be taken up: {error:#}");
         }
     }
-    Ok(())
+    Ok(others.into_iter().filter(|run| run.state.is_running()).collect())
 }
 
 /// Asks the processes of these runs to end, waits, and kills those that did not.
-async fn end_leftovers(runs: &[&Run]) -> anyhow::Result<()> {
+async fn end_leftovers(runs: &[Run]) -> anyhow::Result<()> {
     let ids: HashSet<_> = runs.iter().map(|run| run.id.as_str()).collect();
     let of_ours = || -> anyhow::Result<Vec<Marked>> {
         let mut found = marked(MARK)?;
@@ -64,25 +68,17 @@ async fn end_leftovers(runs: &[&Run]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn take_up(app: &App, run: &Run) -> anyhow::Result<()> {
+async fn plan_again(app: &App, run: &Run) -> anyhow::Result<()> {
     let live = Live::default();
     let mut turn = Turn::open(app, run, &live, Zeroizing::default())?;
     let states = turn.states()?;
     states.unlock_of(&holder(run))?;
-    let lost = turn.reconcile()?;
     turn.say("The portal was stopped in the middle of this run.")?;
-    let kept = states.current()?;
-    if run.state == State::Planning && run.cancel_at.is_some() {
-        let end = finish::end(run, run.state, kept.as_ref(), Ended::stopped());
+    if run.cancel_at.is_some() {
+        let end = finish::end(run, run.state, states.current()?.as_ref(), Ended::stopped());
         let state = app.store.end_run(run, &end).await?;
         return tell(&mut turn, state);
     }
-    if run.state == State::Planning {
-        let state = app.store.move_run(run, Event::Interrupted).await?;
-        return tell(&mut turn, state);
-    }
-    let ended = lost.unwrap_or_else(|| Ended::failed(interrupted()));
-    let end = finish::end(run, run.state, kept.as_ref(), ended);
-    let state = app.store.end_run(run, &end).await?;
+    let state = app.store.move_run(run, Event::Interrupted).await?;
     tell(&mut turn, state)
 }

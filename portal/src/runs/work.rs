@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use kubesmith_process::Tool;
+use kubesmith_process::{Marked, Tool};
+use kubesmith_spec::events::Receipt;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::finish::{self, Ended};
+use super::finish::{self, Ended, Reconciled};
 use super::log::Writer;
 use super::machine::{Event, Kind};
-use super::supervise::{Outcome, Outputs, supervise};
+use super::redact::Redaction;
+use super::supervise::{EVENTS, Outcome, Outputs, Watch, left_of, receipts};
 use super::{Failure, Live};
 use crate::App;
 use crate::cluster::exists::State;
@@ -25,6 +27,9 @@ use crate::terraform::command::{Session, Terraform};
 
 /// The saved plan's name in the folder of its run.
 const PLAN: &str = "plan.tfplan";
+/// Where Terraform's own output goes while it works.
+const PLANNING: Outputs = ["plan.stdout", "plan.stderr"];
+const APPLYING: Outputs = ["apply.stdout", "apply.stderr"];
 /// How long a run waits for somebody else's lock.
 const LOCKED: Duration = Duration::from_mins(10);
 /// A call that only prepares or looks takes seconds.
@@ -67,7 +72,16 @@ impl<'a> Turn<'a> {
         let workspace = Workspace::open(&root, &run.cluster)
             .with_context(|| format!("the workspace of {} cannot be opened", run.cluster))?;
         let folder = workspace.run(&run.id)?;
-        let writer = Writer::open(&folder)?;
+        let mut redaction = Redaction::default();
+        redaction.hide(&token);
+        if let Ok(token) = app.terraform.api_token() {
+            redaction.hide(token.rsplit('=').next().unwrap_or_default());
+        }
+        if let Some(state) = States::new(workspace.state()?).current().ok().flatten() {
+            redaction.hide(state.ssh_private_key().unwrap_or_default());
+            redaction.hide(state.admin_kubeconfig().unwrap_or_default());
+        }
+        let writer = Writer::open(&folder, redaction)?;
         let session = Session {
             cluster: run.cluster.clone(),
             run: run.id.clone(),
@@ -121,7 +135,7 @@ impl<'a> Turn<'a> {
         }
         let destroy = self.run.kind == Kind::Destroy;
         let tool = self.terraform().plan(&self.session, &self.plan_path(), destroy)?;
-        let outcome = self.supervise(&tool, ["plan.stdout", "plan.stderr"]).await?;
+        let outcome = self.watch().run(&tool, PLANNING).await?;
         if let Some(ended) =
             finish::unless_done(&outcome, "plan_failed", "Terraform could not make a plan")
         {
@@ -192,26 +206,76 @@ impl<'a> Turn<'a> {
             }
         }
         let tool = self.terraform().apply(&self.session, &self.plan_path())?;
-        let outcome = self.supervise(&tool, ["apply.stdout", "apply.stderr"]).await?;
-        // It holds the cluster's values, and has served.
-        self.folder.remove(PLAN)?;
-        let receipt = outcome.receipt.clone();
-        if let Some(lost) = self.reconcile()? {
-            return Ok(lost);
-        }
-        match finish::unless_done(
-            &outcome,
-            "apply_failed",
-            "Terraform could not do everything that was planned",
-        ) {
-            Some(ended) => Ok(ended),
-            None => Ok(Ended { event: Event::Applied, failure: None, receipt }),
-        }
+        let outcome = self.watch().run(&tool, APPLYING).await?;
+        self.conclude(outcome)
     }
 
-    /// Takes over the state that Terraform could not send, if there is one.
-    pub fn reconcile(&mut self) -> anyhow::Result<Option<Ended>> {
-        finish::reconcile(&self.workspace, &self.states()?, &mut self.writer)
+    /// Goes on with an apply that an earlier portal began: Terraform may still run, may have ended, or was never started.
+    pub async fn resume(&mut self, token_hash: &str) -> anyhow::Result<Ended> {
+        let left = left_of(&self.run.id)?;
+        let started = self.folder.reader(APPLYING[0])?.is_some();
+        if started {
+            return match self.watch().take_over(left, APPLYING).await {
+                Ok(outcome) => self.conclude(outcome),
+                Err(error) => {
+                    // What nobody understands must not work on behind a run that has ended.
+                    left_of(&self.run.id)?.iter().for_each(Marked::kill);
+                    Err(error)
+                }
+            };
+        }
+        // What still runs looks for leftovers, which ends by itself.
+        for process in left {
+            process.ended().await;
+        }
+        if self.live.interrupt.is_cancelled() {
+            return Ok(Ended::stopped());
+        }
+        self.states()?.unlock_of(&holder(self.run))?;
+        self.app.store.renew_token(&self.run.id, token_hash).await?;
+        self.apply().await
+    }
+
+    /// What the end of Terraform means.
+    fn conclude(&mut self, mut outcome: Outcome) -> anyhow::Result<Ended> {
+        // It holds the cluster's values, and has served.
+        self.folder.remove(PLAN)?;
+        match finish::reconcile(&self.workspace, &self.states()?, &mut self.writer)? {
+            Reconciled::Lost(failure) => return Ok(Ended::lost(failure)),
+            Reconciled::Taken => finish::forgive_unsent(&mut outcome),
+            Reconciled::Nothing => {}
+        }
+        if outcome.cut_off && !outcome.stopped && outcome.errors.is_empty() {
+            return Ok(Ended::failed(super::queue::interrupted()));
+        }
+        let said = "Terraform could not do everything that was planned";
+        Ok(finish::unless_done(&outcome, "apply_failed", said)
+            .unwrap_or(Ended { event: Event::Applied, failure: None }))
+    }
+
+    /// What all destroys of this cluster have seen absent: one that was cut off has told its part in its own events.
+    pub async fn receipt(&self) -> anyhow::Result<Receipt> {
+        let mut all = Receipt::default();
+        let runs = self.app.store.runs_of(&self.run.cluster).await?;
+        for run in runs.iter().filter(|run| run.kind == Kind::Destroy) {
+            let told = self.workspace.run(&run.id)?.read(EVENTS)?.unwrap_or_default();
+            let Receipt { vmids, addresses } = receipts(&told);
+            all.vmids.extend(vmids);
+            all.addresses.extend(addresses);
+        }
+        all.vmids.sort_unstable();
+        all.vmids.dedup();
+        all.addresses.sort_unstable();
+        all.addresses.dedup();
+        Ok(all)
+    }
+
+    /// Removes Terraform's own output: all of it that people may read stands in the log.
+    pub fn clear_outputs(&self) -> anyhow::Result<()> {
+        for file in PLANNING.into_iter().chain(APPLYING) {
+            self.folder.remove(file)?;
+        }
+        Ok(())
     }
 
     /// What the provider finds of this cluster in the datacentre, in its own words.
@@ -257,9 +321,9 @@ impl<'a> Turn<'a> {
         }
     }
 
-    async fn supervise(&mut self, tool: &Tool, outputs: Outputs) -> anyhow::Result<Outcome> {
+    fn watch(&mut self) -> Watch<'_> {
         let Self { app, run, live, folder, writer, .. } = self;
-        supervise(&app.runs, &run.id, live, folder, tool, outputs, writer).await
+        Watch { runs: &app.runs, run: &run.id, live, folder, writer }
     }
 
     /// A call whose answer is short. Fails as a run does.
@@ -273,7 +337,7 @@ impl<'a> Turn<'a> {
             Ok(output) => Ok(Ok(output.stdout)),
             Err(kubesmith_process::Error::Cancelled { .. }) => Ok(Err(Ended::stopped())),
             Err(error) => {
-                let said = super::log::clean(&error.to_string());
+                let said = self.writer.clean(&error.to_string());
                 self.say(said.clone())?;
                 Ok(Err(Ended::failed(Failure::new(
                     code,

@@ -19,7 +19,7 @@ pub struct Cluster {
     pub environment: EnvironmentId,
     /// The environment's name.
     pub environment_name: String,
-    /// What was last approved; before that, what was asked for first.
+    /// What was last approved, or made of it past the portal; before that, what was asked for first.
     #[sqlx(try_from = "String")]
     pub spec: Spec,
     /// Whether it may not be destroyed.

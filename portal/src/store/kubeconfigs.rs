@@ -3,6 +3,7 @@
 use sqlx::FromRow;
 
 use crate::ids::{ClusterId, KubeconfigId, PersonId};
+use crate::rights::{Level, Role};
 use crate::store::{Result, Store};
 use crate::time::Time;
 
@@ -77,6 +78,31 @@ pub struct NewKubeconfig<'a> {
     pub reason: Option<&'a str>,
     /// Until when, as far as is known.
     pub expires_at: Time,
+}
+
+/// A kubeconfig that is good, with what decides whether its holder may still have it.
+#[derive(Debug, Clone, FromRow)]
+pub struct Held {
+    /// Which.
+    pub id: KubeconfigId,
+    /// Of which cluster.
+    pub cluster: ClusterId,
+    /// The cluster's name.
+    pub cluster_name: String,
+    /// Where; nothing for the whole cluster.
+    pub namespace: Option<String>,
+    /// For what.
+    pub kind: Kind,
+    /// The holder's role on the site.
+    pub role: Role,
+    /// Whether they may look at everything.
+    pub auditor: bool,
+    /// Whether their account is disabled.
+    pub disabled: bool,
+    /// Their role in the cluster's environment.
+    pub member: Option<Role>,
+    /// What was granted to them.
+    pub grant: Option<Level>,
 }
 
 const LISTED: &str = "SELECT k.id, k.person, p.login, k.kind, k.namespace, k.account, k.reason, k.issued_at, k.expires_at, k.revoked_at
@@ -163,6 +189,21 @@ impl Store {
             .bind(id)
             .fetch_optional(self.read())
             .await
+    }
+
+    /// All that are good now.
+    pub async fn held_kubeconfigs(&self) -> Result<Vec<Held>> {
+        sqlx::query_as(
+            "SELECT k.id, k.cluster, c.name AS cluster_name, k.namespace, k.kind, p.role, p.auditor,
+                    p.disabled_at IS NOT NULL AS disabled, m.role AS member, g.level AS \"grant\"
+             FROM kubeconfigs k JOIN clusters c ON c.id = k.cluster JOIN people p ON p.id = k.person
+             LEFT JOIN members m ON m.environment = c.environment AND m.person = k.person
+             LEFT JOIN grants g ON g.cluster = k.cluster AND g.person = k.person
+             WHERE k.revoked_at IS NULL AND k.expires_at > ?",
+        )
+        .bind(Time::now())
+        .fetch_all(self.read())
+        .await
     }
 
     /// How many of somebody's on a cluster are good now.

@@ -188,6 +188,31 @@ impl Store {
         Ok(run)
     }
 
+    /// A cluster was changed past the portal: what it is now is what is wanted, and what it holds of its quotas, too large or
+    /// not.
+    pub async fn follow_cluster(&self, cluster: &ClusterId, spec: &Spec) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        let (environment, owner): (EnvironmentId, PersonId) =
+            sqlx::query_as("SELECT environment, created_by FROM clusters WHERE id = ?")
+                .bind(cluster)
+                .fetch_one(&mut *transaction)
+                .await?;
+        let open: Option<(RunId,)> =
+            sqlx::query_as("SELECT id FROM runs WHERE cluster = ? AND finished_at IS NULL")
+                .bind(cluster)
+                .fetch_optional(&mut *transaction)
+                .await?;
+        let mut amount = Amount::wanted(&spec.wanted);
+        if open.is_some() {
+            // It has reserved what it is to have.
+            amount = amount.or(Self::reserved(&mut transaction, cluster).await?);
+        }
+        Self::reserve(&mut transaction, cluster, &owner, &environment, amount).await?;
+        let update = sqlx::query("UPDATE clusters SET spec = ? WHERE id = ?");
+        update.bind(spec.to_json()).bind(cluster).execute(&mut *transaction).await?;
+        transaction.commit().await
+    }
+
     /// One run.
     pub async fn run(&self, id: &RunId) -> Result<Run> {
         let query = format!("{SELECT} WHERE r.id = ?");
@@ -266,6 +291,14 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(next)
+    }
+
+    /// A run that was cut off starts Terraform anew: from now on it shows this token.
+    pub async fn renew_token(&self, run: &RunId, token_hash: &str) -> Result<()> {
+        let update =
+            sqlx::query("UPDATE runs SET token_hash = ? WHERE id = ? AND finished_at IS NULL");
+        update.bind(token_hash).bind(run).execute(self.write()).await?;
+        Ok(())
     }
 
     /// The plan lies there.
@@ -348,6 +381,10 @@ impl Store {
         }
         if end.removed {
             let update = sqlx::query("UPDATE clusters SET removed_at = ? WHERE id = ?");
+            update.bind(now).bind(&run.cluster).execute(&mut *transaction).await?;
+            let update = sqlx::query(
+                "UPDATE kubeconfigs SET revoked_at = ? WHERE cluster = ? AND revoked_at IS NULL",
+            );
             update.bind(now).bind(&run.cluster).execute(&mut *transaction).await?;
         }
         transaction.commit().await?;

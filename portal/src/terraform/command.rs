@@ -140,15 +140,22 @@ impl Terraform {
         })
     }
 
+    /// What the provider shows to Proxmox; read anew each time, so that it can be replaced.
+    pub fn api_token(&self) -> anyhow::Result<Zeroizing<String>> {
+        let file = &self.proxmox.api_token_file;
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("could not read {}", file.display()))?;
+        let text = Zeroizing::new(text);
+        Ok(Zeroizing::new(text.trim().to_owned()))
+    }
+
     fn tool(&self, session: &Session) -> anyhow::Result<Tool> {
         self.environment(Tool::new(&self.program), session)
     }
 
     fn environment(&self, tool: Tool, session: &Session) -> anyhow::Result<Tool> {
         let proxmox = &self.proxmox;
-        let token = std::fs::read_to_string(&proxmox.api_token_file)
-            .with_context(|| format!("could not read {}", proxmox.api_token_file.display()))?;
-        let token = Zeroizing::new(token);
+        let token = self.api_token()?;
         let run = session.folder.join("runs").join(session.run.as_str());
         let mut tool = tool
             .current_dir(&session.folder)
@@ -160,7 +167,7 @@ impl Terraform {
             .env("TF_HTTP_USERNAME", "run")
             .secret_env("TF_HTTP_PASSWORD", &session.token)
             .env("KUBESMITH_ENDPOINT", proxmox.endpoint.as_str().trim_end_matches('/'))
-            .secret_env("KUBESMITH_API_TOKEN", token.trim())
+            .secret_env("KUBESMITH_API_TOKEN", &token)
             .env("KUBESMITH_OWNER", session.cluster.as_str().to_ascii_lowercase())
             .env("KUBESMITH_EVENTS", run.join("events.jsonl"))
             .env(MARK, session.run.as_str());

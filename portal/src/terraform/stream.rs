@@ -22,6 +22,8 @@ pub enum Line {
     },
     /// A warning or an error.
     Diagnostic(Diagnostic),
+    /// An apply or a destroy has done everything and kept its state: said once, at the end.
+    Applied(String),
     /// Anything else that people may want to read.
     Message(String),
     /// Nothing worth showing.
@@ -76,6 +78,8 @@ struct Raw {
     hook: Value,
     #[serde(default)]
     diagnostic: Value,
+    #[serde(default)]
+    changes: Value,
 }
 
 /// Reads one line. What is not JSON is a message: plain text comes from crashes and from wrappers.
@@ -99,6 +103,7 @@ pub fn read(line: &str) -> Result<Line, OtherVersion> {
             summary: text(&raw.diagnostic["summary"]),
             detail: text(&raw.diagnostic["detail"]),
         }),
+        "change_summary" if raw.changes["operation"] != "plan" => Line::Applied(raw.message),
         // Outputs may hold values; refreshes are noise.
         "outputs" | "refresh_start" | "refresh_complete" => Line::Quiet,
         _ if raw.message.is_empty() => Line::Quiet,
@@ -138,6 +143,8 @@ mod tests {
             r#"{"@level":"info","@message":"Terraform 1.11.4","@module":"terraform.ui","terraform":"1.11.4","type":"version","ui":"1.2"}"#,
             r#"{"@level":"info","@message":"module.cluster.kubesmith_ip_lease.this: Plan to create","change":{"resource":{"addr":"module.cluster.kubesmith_ip_lease.this"},"action":"create"},"type":"planned_change"}"#,
             r#"{"@message":"still","hook":{"resource":{"addr":"module.cluster.kubesmith_cluster.this"},"action":"create","elapsed_seconds":10},"type":"apply_progress"}"#,
+            r#"{"@message":"Plan: 2 to add","changes":{"add":2,"change":0,"remove":0,"operation":"plan"},"type":"change_summary"}"#,
+            r#"{"@message":"Apply complete!","changes":{"add":2,"change":0,"remove":0,"operation":"apply"},"type":"change_summary"}"#,
             r#"{"@message":"Outputs: 3","outputs":{"kubeconfig":{"sensitive":true,"value":"secret"}},"type":"outputs"}"#,
             r#"{"@message":"Error: x","diagnostic":{"severity":"error","summary":"Unable to find ansible-playbook","detail":"Install it."},"type":"diagnostic"}"#,
             r#"{"@message":"from the future","type":"ephemeral_op_start"}"#,

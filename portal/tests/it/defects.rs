@@ -9,6 +9,111 @@ use serde_json::json;
 
 use crate::world::{PASSWORD, Proof, World, request};
 
+/// What people type where a name is wanted.
+const INJECTIONS: [&str; 16] = [
+    "${file(\"/etc/hostname\")}",
+    "%{ for x in y }",
+    "a\"\nresource \"null_resource\" \"x\" {}",
+    "-f",
+    "--all",
+    "a;id",
+    "$(id)",
+    "`id`",
+    "a b",
+    "A",
+    "a_b",
+    "../a",
+    "käse",
+    "a\u{202e}b",
+    "a\0b",
+    "kube-system",
+];
+
+/// Names went to a remote shell as they were typed.
+#[tokio::test]
+async fn nothing_that_a_shell_would_obey_reaches_a_cluster() {
+    let world = World::new().await;
+    let sam = world.person("sam", Role::Developer).await;
+    let course = world.environment("course").await;
+    world.app.store.set_member(&course, &sam.id, Role::Developer).await.expect("a member");
+    let cluster = world.cluster("demo", &course, &sam.id).await;
+    world.grant(&cluster, &sam, Level::Own).await;
+    // The cluster has no machines: a name that passed would be told so (409), never run.
+    let path = format!("/api/v1/clusters/{cluster}/namespaces");
+    let good = world.json_as(&sam.proof, Method::POST, &path, &json!({"name": "team-blue"})).await;
+    assert_eq!(good.status, StatusCode::CONFLICT, "{}", good.body);
+    for typed in INJECTIONS.iter().copied().chain([&*"x".repeat(64)]) {
+        let made = world.json_as(&sam.proof, Method::POST, &path, &json!({"name": typed})).await;
+        assert_eq!(made.status, StatusCode::UNPROCESSABLE_ENTITY, "{typed:?}: {}", made.body);
+        let wish = json!({"namespace": typed});
+        let kubeconfigs = format!("/api/v1/clusters/{cluster}/kubeconfigs");
+        let asked = world.json_as(&sam.proof, Method::POST, &kubeconfigs, &wish).await;
+        assert_eq!(asked.status, StatusCode::UNPROCESSABLE_ENTITY, "{typed:?}: {}", asked.body);
+        let typed: String = url::form_urlencoded::byte_serialize(typed.as_bytes()).collect();
+        let one = format!("{path}/{}", typed.replace('+', "%20"));
+        let gone = world.json_as(&sam.proof, Method::DELETE, &one, &json!({})).await;
+        assert_eq!(gone.status, StatusCode::NOT_FOUND, "{typed:?}: {}", gone.body);
+    }
+}
+
+/// A form's fields were pasted into HCL; the cleaned name was computed and then not used.
+#[tokio::test]
+async fn what_people_type_is_a_name_or_refused_and_never_hcl() {
+    let world = World::new().await;
+    let sam = world.person("sam", Role::Developer).await;
+    let course = world.environment("course").await;
+    world.app.store.set_member(&course, &sam.id, Role::Developer).await.expect("a member");
+    let path = format!("/api/v1/environments/{course}/clusters");
+    let form = |field: &str, typed: &str| {
+        let mut form = json!({"name": "demo", "template": "ubuntu", "size": "small"});
+        form[field] = typed.into();
+        form
+    };
+    for field in ["name", "template", "size"] {
+        for typed in INJECTIONS.iter().filter(|typed| field != "name" || **typed != "kube-system") {
+            let asked = world.json_as(&sam.proof, Method::POST, &path, &form(field, typed)).await;
+            assert_eq!(asked.status, StatusCode::UNPROCESSABLE_ENTITY, "{field} {typed:?}");
+            assert_eq!(asked.json()["fields"][0]["field"], field, "{}", asked.body);
+        }
+    }
+    let made = world.json_as(&sam.proof, Method::POST, &path, &form("name", "demo")).await;
+    let cluster = made.json()["cluster"].as_str().expect("an id").to_owned();
+    for typed in ["${1}", "1e3", "-1", "1; rm"] {
+        let path = format!("/api/v1/clusters/{cluster}");
+        let asked =
+            world.json_as(&sam.proof, Method::PATCH, &path, &json!({"workers": typed})).await;
+        assert_eq!(asked.status, StatusCode::UNPROCESSABLE_ENTITY, "{typed}: {}", asked.body);
+    }
+}
+
+/// A session's secret stood in an address, from where it went into logs and to other sites.
+#[tokio::test]
+async fn a_session_is_a_cookie_of_this_site_and_stands_in_no_address() {
+    let world = World::new().await;
+    let sam = world.person("sam", Role::Developer).await;
+    let link =
+        kubesmith_portal::people::accounts::link_for(&world.app, &sam.id).await.expect("a link");
+    let path = link.url.strip_prefix("https://kubesmith.example.edu").expect("a path");
+    let form = [("password", PASSWORD), ("again", PASSWORD)];
+    let signed_in = world.post_as(&Proof::Nothing, path, &form).await;
+    assert_eq!(
+        (signed_in.status, signed_in.header("location")),
+        (StatusCode::SEE_OTHER, "/"),
+        "{}",
+        signed_in.body
+    );
+    let cookie = signed_in.header("set-cookie");
+    for part in ["__Host-ks=", "Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(cookie.contains(part), "{part}: {cookie}");
+    }
+    let Proof::Session(token) = signed_in.session() else { unreachable!() };
+    let token = token.split_once('=').expect("a token").1;
+    for path in [format!("/?session={token}"), format!("/api/v1/me?token={token}")] {
+        let answer = world.get(&path).await;
+        assert_ne!(answer.status, StatusCode::OK, "{path}");
+    }
+}
+
 /// Lists checked the role and not the grant: everybody saw everything.
 #[tokio::test]
 async fn lists_hold_only_what_one_may_see_and_the_rest_is_not_there() {

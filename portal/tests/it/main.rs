@@ -6,5 +6,6 @@ mod health;
 mod operator;
 mod pages;
 mod people;
+mod quotas;
 mod rights;
 mod world;

@@ -106,6 +106,12 @@ const EXPECTED: &[(&str, &str)] = &[
     ("GET /api/v1/environments/{environment}/members", "-.+++++++.++-+."),
     ("PUT /api/v1/environments/{environment}/members/{person}", "-.xxxxxx+.x+-x."),
     ("DELETE /api/v1/environments/{environment}/members/{person}", "-.xxxxxx+.x+-x."),
+    ("GET /api/v1/environments/{environment}/quota", "-.+++++++.++-+."),
+    ("PUT /api/v1/environments/{environment}/quota", "-.xxxxxxx.x+-x."),
+    ("GET /api/v1/users/{person}/quota", "-xxxxxxxxx++-x."),
+    ("PUT /api/v1/users/{person}/quota", "-xxxxxxxxxx+-x."),
+    ("GET /api/v1/quotas", "-xxxxxxxxx++-x."),
+    ("PUT /api/v1/quotas/{scope}", "-xxxxxxxxxx+-x."),
     ("GET /api/v1/clusters/{cluster}/grants", "-..++++++.++-+."),
     ("PUT /api/v1/clusters/{cluster}/grants/{person}", "-..xxx+x+.x+-x."),
     ("DELETE /api/v1/clusters/{cluster}/grants/{person}", "-..xxx+x+.x+-x."),
@@ -284,6 +290,7 @@ impl Stage {
             .replace("{environment}", self.environment.as_str())
             .replace("{run}", self.run.as_str())
             .replace("{person}", self.guest.as_str())
+            .replace("{scope}", "site")
             .replace("{namespace}", "web")
             .replace("{kubeconfig}", self.run.as_str())
             .replace("{secret}", &self.secret)

@@ -1,0 +1,4 @@
+//! The portal as it is used: the real program, in a lab, with the real Terraform and provider behind it.
+
+mod journey;
+mod site;
