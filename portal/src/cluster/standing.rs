@@ -37,7 +37,7 @@ impl Standing {
         let Some((kind, state)) = last else { return still(Tone::Off, "not made yet") };
         match state {
             State::Queued | State::Planning => moving("being planned"),
-            State::AwaitingApproval => still(Tone::Wait, "plan waits for you"),
+            State::AwaitingApproval => still(Tone::Wait, "plan waits for approval"),
             State::Approved | State::Applying | State::Verifying => moving(match kind {
                 Kind::Create => "being made",
                 Kind::Change => "being changed",
