@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{
     hcl,
-    world::{Needs, World, command, root, world},
+    world::{Needs, Workspace, World, command, root, terraform, world},
 };
 
 #[test]
@@ -20,17 +20,84 @@ fn every_example_validates_and_plans() {
         ("plain-image", "2 to add"),
     ];
     for (example, planned) in cases {
-        copy(&world, example);
-        let workspace = world.workspace(&format!("{example}/examples/{example}"), "");
-        // The example brings its own settings; only its text counts.
-        fs::remove_file(workspace.dir().join("versions.tf")).expect("versions.tf");
-        let text = fs::read_to_string(root().join("examples").join(example).join("main.tf"));
-        workspace.write(&text.expect("the example"));
-        workspace.must(&["get"]);
+        let workspace = copied(&world, example, example);
         workspace.must(&["validate", "-no-color"]);
         let text = workspace.must(&["plan", "-no-color"]);
         assert!(text.contains(planned), "{example}:\n{text}");
     }
+}
+
+/// A course of thirty is many machines for a test: without `KUBESMITH_WHOLE_COURSE` only the first three people get a cluster.
+#[test]
+fn runnable_examples_are_applied_and_destroyed() {
+    let Some(world) = world(Needs::Guests) else { return };
+    let admin = world.workspace("admin", &hcl::pool());
+    admin.apply();
+    let whole = std::env::var_os("KUBESMITH_WHOLE_COURSE").is_some();
+    let people = if whole { 30 } else { 3 };
+    for (example, machines) in
+        [("module", 3), ("plain-image", 2), ("tenants", 4), ("course", 2 * people)]
+    {
+        let mut workspace = copied(&world, example, example);
+        match example {
+            "plain-image" => workspace.set_env("TF_VAR_package_mirror", "http://10.40.19.254"),
+            "tenants" => {
+                // An administrator's work, which `bootstrap` does.
+                for tenant in ["databases", "networking"] {
+                    world.proxmox("POST", "/pools", &[("poolid", tenant)]);
+                }
+            }
+            "course" => {
+                let roster = workspace.dir().join("roster.csv");
+                let text = fs::read_to_string(&roster).expect("a roster");
+                let lines: Vec<_> = text.lines().take(1 + people).collect();
+                fs::write(&roster, lines.join("\n")).expect("a roster");
+            }
+            _ => {}
+        }
+        workspace.apply();
+        assert_eq!(world.machines().len(), machines, "{example}");
+        workspace.assert_no_changes();
+        workspace.destroy();
+        assert_eq!(world.machines(), [], "{example} left machines");
+    }
+    admin.destroy();
+    world.assert_empty();
+}
+
+/// The minimal example, and the cluster that it made in a state that did not know it.
+#[test]
+fn the_minimal_example_is_applied_and_imported_by_the_other() {
+    let Some(world) = world(Needs::Guests) else { return };
+    let minimal = copied(&world, "minimal", "minimal");
+    minimal.apply();
+    minimal.assert_no_changes();
+    let key = minimal.dir().join("demo.key");
+    let cluster = minimal.attributes("kubesmith_cluster.demo");
+    fs::write(&key, cluster["ssh_private_key"].as_str().expect("a key")).expect("a file");
+
+    let mut import = copied(&world, "second", "import");
+    import.set_env("KUBESMITH_OWNER", "minimal");
+    import.set_env("KUBESMITH_IMPORT_SSH_KEY_FILE", key.to_str().expect("UTF-8"));
+    let planned = import.must(&["plan", "-no-color"]);
+    assert!(planned.contains("2 to import, 0 to add, 0 to change, 0 to destroy"), "{planned}");
+    import.apply();
+    import.assert_no_changes();
+    import.destroy();
+    minimal.destroy();
+    world.assert_empty();
+}
+
+/// An example in a checkout of `owner`'s, with its modules.
+fn copied<'w>(world: &'w World, owner: &str, example: &str) -> Workspace<'w> {
+    copy(world, owner);
+    let workspace = world.workspace(&format!("{owner}/examples/{example}"), "");
+    // The example brings its own settings; only its text counts.
+    fs::remove_file(workspace.dir().join("versions.tf")).expect("versions.tf");
+    let text = fs::read_to_string(root().join("examples").join(example).join("main.tf"));
+    workspace.write(&text.expect("the example"));
+    workspace.must(&["get"]);
+    workspace
 }
 
 /// The example beside the modules, as in a checkout.
@@ -105,7 +172,7 @@ fn fences(text: &str, language: &str) -> Vec<String> {
 
 #[test]
 fn hcl_is_formatted() {
-    let checked = command("terraform")
+    let checked = command(terraform())
         .args(["fmt", "-check", "-recursive", "-diff", "examples", "modules", "provider/docs"])
         .current_dir(root())
         .output();

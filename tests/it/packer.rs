@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use hcl_edit::structure::{Body, Structure};
 use yaml_rust2::{Yaml, YamlLoader};
 
-use crate::world::{Needs, command, lab_tool, root, text, world};
+use crate::world::{Needs, command, lab_tool, root, terraform, text, world};
 
 /// What the plugin of the required version knows, without what it calls deprecated; read from its documentation.
 const ATTRIBUTES: &str = include_str!("../fixtures/packer/proxmox-1.2.4.json");
@@ -82,7 +82,7 @@ fn releases_set_variables_that_exist_and_every_variable_is_explained() {
 /// The installer's answers, rendered as Packer renders them (its functions are Terraform's), for both firmwares.
 #[test]
 fn the_installers_answers_are_yaml_that_lets_only_the_key_in() {
-    if command("terraform").arg("version").output().is_err() {
+    if command(terraform()).arg("version").output().is_err() {
         assert!(std::env::var_os("CI").is_none(), "terraform is not on PATH");
         return eprintln!("SKIPPED: terraform is not on PATH");
     }
@@ -115,8 +115,8 @@ fn rendered(uefi: &str) -> Yaml {
         ),
     )
     .expect("main.tf");
-    let terraform = |arguments: &[&str]| {
-        let output = command("terraform")
+    let run = |arguments: &[&str]| {
+        let output = command(terraform())
             .args(arguments)
             .current_dir(dir.path())
             .env("CHECKPOINT_DISABLE", "1")
@@ -126,8 +126,8 @@ fn rendered(uefi: &str) -> Yaml {
         assert!(output.status.success(), "{}", text(&output));
         String::from_utf8(output.stdout).expect("UTF-8")
     };
-    terraform(&["apply", "-auto-approve"]);
-    let answers = terraform(&["output", "-raw", "answers"]);
+    run(&["apply", "-auto-approve"]);
+    let answers = run(&["output", "-raw", "answers"]);
     assert!(answers.starts_with("#cloud-config\n"), "{answers}");
     YamlLoader::load_from_str(&answers).expect("YAML").remove(0)
 }

@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::OnceLock};
 
 use serde_json::Value;
 
-use crate::world::{Needs, able, command, provider_folder, root, text};
+use crate::world::{Needs, able, command, provider_folder, root, terraform, text};
 
 const PACKAGES: &str = "registry.terraform.io/kubesmith/kubesmith";
 
@@ -55,7 +55,7 @@ fn init_from(installation: &str) -> String {
     fs::copy(root().join("examples/minimal/main.tf"), at("main.tf")).expect("main.tf");
     let terraform = |arguments: &[&str]| {
         let output = command("unshare")
-            .args(["--map-root-user", "--net", "terraform"])
+            .args(["--map-root-user", "--net", terraform()])
             .args(arguments)
             .current_dir(folder.path())
             .env("HOME", at("home"))

@@ -198,6 +198,9 @@ async fn play_on(workspace: &Workspace, kubeconfig: &Path) -> Result<()> {
     say(
         "  Try: change workers.count in main.tf and `terraform apply`; `kubectl get nodes`; `terraform destroy`.",
     );
+    say(
+        "  Your own: cp -r ../examples/module mine && cd mine && export KUBESMITH_OWNER=mine && terraform init && terraform apply",
+    );
     say("  Enter or Ctrl-C here ends the lab and removes everything.");
     if !std::io::stdin().is_terminal() {
         tokio::signal::ctrl_c().await?;

@@ -113,6 +113,14 @@ impl Session {
         let dir = self.dir.path().join(name);
         fs::create_dir_all(&dir)?;
         fs::write(dir.join("main.tf"), hcl)?;
+        // What people copy lies beside it, so that a copy finds its modules.
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a checkout")?;
+        for folder in ["examples", "modules"] {
+            let link = self.dir.path().join(folder);
+            if !link.exists() {
+                std::os::unix::fs::symlink(checkout.join(folder), link)?;
+            }
+        }
         let mirror = dir
             .join(".mirror/registry.terraform.io/kubesmith/kubesmith")
             .join(env!("CARGO_PKG_VERSION"))

@@ -8,7 +8,7 @@ mod running;
 mod workspace;
 
 pub(crate) use lab::World;
-pub(crate) use programs::{command, lab_tool, one_line, provider_folder, root, text};
+pub(crate) use programs::{command, lab_tool, one_line, provider_folder, root, terraform, text};
 pub(crate) use workspace::Workspace;
 
 use std::{
@@ -45,8 +45,8 @@ pub(crate) fn world(needs: Needs) -> Option<World> {
 
 /// Whether the machine has what a test needs; says why not.
 pub(crate) fn able(needs: Needs) -> bool {
-    let missing = if command("terraform").arg("version").output().is_err() {
-        "terraform is not on PATH"
+    let missing = if command(terraform()).arg("version").output().is_err() {
+        "terraform is not on PATH (or KUBESMITH_TERRAFORM is not a program)"
     } else if needs != Needs::Terraform && !cfg!(target_os = "linux") {
         "light guests need Linux"
     } else if needs != Needs::Terraform && !rustix::process::geteuid().is_root() {

@@ -14,6 +14,12 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     Command::new(program)
 }
 
+/// Terraform, or the compatible program that `KUBESMITH_TERRAFORM` names (`tofu`, or a path).
+pub(crate) fn terraform() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| std::env::var("KUBESMITH_TERRAFORM").unwrap_or("terraform".to_owned()))
+}
+
 /// All that a program printed.
 pub(crate) fn text(output: &Output) -> String {
     format!(

@@ -13,7 +13,7 @@ use crate::hcl;
 
 use super::{
     World,
-    programs::{ansible_playbook, cli_config, one_line, provider_folder, text},
+    programs::{ansible_playbook, cli_config, one_line, provider_folder, terraform, text},
     running::Running,
 };
 
@@ -52,7 +52,7 @@ impl<'w> Workspace<'w> {
 
     /// Terraform in this workspace, not yet started.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut terraform = self.world.inside("terraform");
+        let mut terraform = self.world.inside(terraform());
         terraform
             .args(arguments)
             .current_dir(&self.dir)

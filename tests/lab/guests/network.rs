@@ -12,6 +12,9 @@ use crate::command::run;
 /// The bridge's address, which is the guests' gateway.
 pub const GATEWAY: &str = "10.40.19.254";
 
+/// The gateway of a second network, for a tenant that has one of its own. Both lie on one bridge: VLANs are not told apart.
+const SECOND_GATEWAY: &str = "10.40.20.254";
+
 const NAMESPACES: &str = "/run/netns";
 const BRIDGE: &str = "ks0";
 
@@ -28,7 +31,9 @@ impl Network {
         run("ip", ["netns", "add", id]).await.context("failed to make the lab's network")?;
         ip(id, ["link", "set", "lo", "up"]).await?;
         ip(id, ["link", "add", BRIDGE, "type", "bridge", "forward_delay", "0"]).await?;
-        ip(id, ["address", "add", &format!("{GATEWAY}/24"), "dev", BRIDGE]).await?;
+        for gateway in [GATEWAY, SECOND_GATEWAY] {
+            ip(id, ["address", "add", &format!("{gateway}/24"), "dev", BRIDGE]).await?;
+        }
         ip(id, ["link", "set", BRIDGE, "up"]).await?;
         Ok(Self { id: id.to_owned() })
     }
