@@ -20,6 +20,7 @@ mod lookups;
 mod modules;
 mod packages;
 mod packer;
+mod parity;
 mod pipelines;
 mod portal;
 mod release;

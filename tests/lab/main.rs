@@ -26,8 +26,7 @@ enum Command {
         #[arg(long)]
         lint: bool,
     },
-    /// Print the path of a program that the lab provides: `ansible-playbook`, `ansible-lint`, `kubectl`, `packer` or
-    /// `schemathesis`.
+    /// Print the path of a program that the lab provides: `ansible-playbook`, `ansible-lint`, `kubectl` or `packer`.
     Tool {
         /// Its name.
         name: String,
@@ -45,7 +44,7 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Kubernetes {
-    /// Build them from Debian's source package: a quarter of an hour on two idle cores.
+    /// Build them from Debian's source package: most of an hour on two busy cores.
     Build(components::BuildOptions),
 }
 
@@ -92,10 +91,9 @@ async fn tool(name: &str) -> anyhow::Result<()> {
         "ansible-lint" => host::ansible_lint(&cache).await?,
         "kubectl" => host::kubectl().await?,
         "packer" => host::packer().await?,
-        "schemathesis" => host::schemathesis(&cache).await?,
         _ => {
             anyhow::bail!(
-                "the lab provides ansible-playbook, ansible-lint, kubectl, packer and schemathesis, not {name}"
+                "the lab provides ansible-playbook, ansible-lint, kubectl and packer, not {name}"
             )
         }
     };

@@ -3,11 +3,13 @@
 //! Dropping a [`World`] ends its lab, and panics if the lab left anything on the machine.
 
 mod lab;
+mod machine;
 mod programs;
 mod running;
 mod workspace;
 
 pub(crate) use lab::World;
+pub(crate) use machine::Machine;
 pub(crate) use programs::{command, lab_tool, one_line, provider_folder, root, terraform, text};
 pub(crate) use workspace::Workspace;
 

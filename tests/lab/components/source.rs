@@ -23,7 +23,7 @@ pub struct BuildOptions {
     work: Option<PathBuf>,
 }
 
-/// Builds the archive; takes a quarter of an hour on two idle cores. What it says is the build's own output.
+/// Builds the archive; takes most of an hour on two busy cores. What it says is the build's own output.
 pub async fn build_from_source(options: BuildOptions) -> Result<()> {
     for (program, package) in [
         ("apt-get", "apt"),

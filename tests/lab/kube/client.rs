@@ -38,6 +38,14 @@ impl ApiError {
     pub(super) fn is(&self, wanted: u16) -> bool {
         matches!(self, Self::Status { code, .. } if *code == wanted)
     }
+
+    /// The server's own words, without what kubectl puts before them.
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Status { message, .. } => message.clone(),
+            Self::Unreachable { .. } => self.to_string(),
+        }
+    }
 }
 
 impl std::error::Error for ApiError {}
@@ -205,8 +213,9 @@ impl Client {
                 .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
             source = cause.source();
         }
-        // Go's words for what people search for.
-        if reason.contains("UnknownIssuer") {
+        // Go's words for what people search for. An authority of the same name with another key is unknown, too.
+        let of_other_kind = ["expired", "not valid"].iter().any(|kind| reason.contains(kind));
+        if reason.contains("invalid peer certificate") && !of_other_kind {
             "x509: certificate signed by unknown authority".clone_into(&mut reason);
         }
         ApiError::Unreachable { server: self.server.clone(), reason, refused }

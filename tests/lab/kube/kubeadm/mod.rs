@@ -98,7 +98,7 @@ pub(super) async fn run(arguments: Vec<String>) -> anyhow::Result<ExitCode> {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             say_error(format!(
-                "error: {error:#}\nTo see the stack trace of this error execute with --v=5 or higher"
+                "{error:#}\nTo see the stack trace of this error execute with --v=5 or higher"
             ));
             // The real one's codes: 3 for a configuration that is read and found wrong, 1 for everything else.
             Ok(if error.is::<config::Invalid>() { ExitCode::from(3) } else { ExitCode::FAILURE })

@@ -187,10 +187,9 @@ pub(super) async fn delete(arguments: &Arguments, tokens: &[&str]) -> anyhow::Re
                 "given token didn't match pattern \"[a-z0-9]{{6}}\" or \"[a-z0-9]{{6}}.[a-z0-9]{{16}}\""
             );
         }
-        client
-            .delete(&format!("{SECRETS}/bootstrap-token-{id}"))
-            .await
-            .with_context(|| format!("failed to delete bootstrap token \"{id}\""))?;
+        if let Err(error) = client.delete(&format!("{SECRETS}/bootstrap-token-{id}")).await {
+            bail!("failed to delete bootstrap token \"{id}\": {}", error.message());
+        }
         say(format!("bootstrap token \"{id}\" deleted"));
     }
     Ok(())
