@@ -13,6 +13,8 @@ use crate::error::{Class, Error};
 
 /// How long one refusal is worth waiting, the attempts themselves not counted. A lock that lives longer than this has an owner who must be told.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// So close to its end a cancellation is the end itself.
+const NEARLY_OVER: Duration = Duration::from_secs(1);
 
 /// When to give up, and whom to listen to for giving up earlier.
 #[derive(Debug, Clone)]
@@ -50,12 +52,18 @@ impl Deadline {
 
     /// Whether work may go on.
     pub fn check(&self) -> Result<(), Error> {
-        if self.cancel.is_cancelled() {
-            Err(Error::local(Class::Cancelled, "cancelled"))
-        } else if Instant::now() >= self.at {
-            Err(Error::local(Class::TimedOut, "the time for it is over"))
+        if self.cancel.is_cancelled() || Instant::now() >= self.at {
+            return Err(self.stop());
+        }
+        Ok(())
+    }
+
+    /// Why it is to stop. Whoever sets the time cancels, too, when it is over; then the time is the reason.
+    fn stop(&self) -> Error {
+        if self.remaining() < NEARLY_OVER {
+            Error::local(Class::TimedOut, "the time for it is over")
         } else {
-            Ok(())
+            Error::local(Class::Cancelled, "cancelled")
         }
     }
 
@@ -65,8 +73,8 @@ impl Deadline {
         tokio::select! {
             biased;
             done = work => Ok(done),
-            () = self.cancel.cancelled() => Err(Error::local(Class::Cancelled, "cancelled")),
-            () = tokio::time::sleep_until(self.at) => Err(Error::local(Class::TimedOut, "the time for it is over")),
+            () = self.cancel.cancelled() => Err(self.stop()),
+            () = tokio::time::sleep_until(self.at) => Err(self.stop()),
         }
     }
 }
@@ -130,6 +138,24 @@ mod tests {
             .await
             .unwrap_err();
             assert_eq!((calls, error.class()), (1, &class));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancellation_at_the_end_of_the_time_is_its_end() {
+        for (left, timed_out) in [(10, false), (0, true)] {
+            let cancel = CancellationToken::new();
+            let deadline = Deadline::after(Duration::from_millis(left * 1000 + 500), &cancel);
+            deadline.check().unwrap();
+            cancel.cancel();
+            let stopped = [
+                deadline.check().unwrap_err(),
+                deadline.sleep(Duration::from_secs(1)).await.unwrap_err(),
+                deadline.bound(std::future::pending::<()>()).await.unwrap_err(),
+            ];
+            for error in stopped {
+                assert_eq!((error.is_timed_out(), error.is_cancelled()), (timed_out, !timed_out));
+            }
         }
     }
 
