@@ -3,10 +3,11 @@
 //!
 //! The whole client is driven, through a server on the loopback that answers what it is told.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::io;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
 use crate::{Class, Client, ConfigUpdate, Error, Options, Upid};
@@ -24,41 +25,42 @@ struct World {
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port on the loopback");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
     let address = listener.local_addr().expect("its address");
-    std::thread::spawn(move || serve(&listener));
+    runtime.spawn(serve(listener));
     let endpoint = format!("http://{address}").parse::<url::Url>().expect("a URL");
     let token = format!("root@pam!tf={SECRET}").parse().expect("a token");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    World {
-        runtime: runtime.expect("a runtime"),
-        client: Client::new(Options::new(vec![endpoint], token)).expect("a client"),
-        upid: UPID.parse().expect("a UPID"),
-    }
+    let client = Client::new(Options::new(vec![endpoint], token)).expect("a client");
+    World { runtime, client, upid: UPID.parse().expect("a UPID") }
 });
 
-fn serve(listener: &TcpListener) {
-    for stream in listener.incoming() {
-        let Ok(mut writer) = stream else { continue };
-        std::thread::spawn(move || {
-            let Ok(reader) = writer.try_clone() else { return };
-            let mut lines = BufReader::new(reader).lines();
-            let mut length = 0;
-            while let Some(Ok(line)) = lines.next() {
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap_or(0);
-                }
-                // Bodies are forms in one line without an end: a client that sent one gets a
-                // connection of its own.
-                if !line.is_empty() {
-                    continue;
-                }
-                let answer = ANSWER.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                if writer.write_all(&answer).is_err() || length > 0 {
-                    return;
-                }
-            }
-        });
+/// Runs as long as somebody waits for an answer.
+async fn serve(listener: TcpListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(talk(stream));
+    }
+}
+
+async fn talk(stream: TcpStream) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+        if !line.trim().is_empty() {
+            continue;
+        }
+        stream.read_exact(&mut vec![0; length]).await?;
+        length = 0;
+        let answer = ANSWER.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        stream.write_all(&answer).await?;
     }
 }
 

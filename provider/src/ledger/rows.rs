@@ -77,6 +77,8 @@ impl Rows {
         let mut claims: Vec<_> = claims.into_values().collect();
         for claim in &mut claims {
             claim.held.sort();
+            // An address may stand there a second time, as a network of one.
+            claim.held.dedup();
         }
         claims.sort_by_key(|claim| claim.range.first());
         claims
@@ -173,5 +175,24 @@ fn parse_entry(text: &str) -> Option<AddressRange> {
         Some((address, length)) => {
             Cidr::containing(address.parse().ok()?, length.parse().ok()?).map(Cidr::range)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_stands_there_twice_does_not_make_up_for_one_that_is_missing() {
+        let comment = |index: u32| {
+            format!("ks1 l=demo o=me x=00000000000000ff b=10.40.19.201 n=3 i={index} t=1795350926")
+        };
+        let (head, twice) = (comment(0), comment(1));
+        let entries =
+            [("10.40.19.201", &head), ("10.40.19.202", &twice), ("10.40.19.202/32", &twice)];
+        let rows = Rows::new(entries.map(|(cidr, comment)| (cidr, comment.as_str())), None);
+        let [claim] = &rows.claims()[..] else { panic!("{rows:?}") };
+        assert!(!claim.is_complete());
+        assert_eq!(claim.missing(), [Ipv4Addr::new(10, 40, 19, 203)]);
     }
 }
