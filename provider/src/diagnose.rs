@@ -65,9 +65,43 @@ fn next_step(class: &Class) -> Option<&'static str> {
     })
 }
 
-/// A reason as a sentence of its own.
+/// A reason as a sentence of its own. It begins with a capital letter if it begins with a word, and not with a name.
 pub(crate) fn sentence(reason: &str) -> String {
-    let mut letters = reason.trim_end_matches('.').chars();
+    let reason = reason.trim_end_matches('.');
+    let word = reason.split([' ', ',', ';']).next().unwrap_or_default();
+    if !word.chars().all(char::is_alphabetic) {
+        return format!("{reason}.");
+    }
+    let mut letters = reason.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_letter_but_a_name_stays_as_it_is() {
+        for (reason, said) in [
+            ("the answer was cut off", "The answer was cut off."),
+            ("it is empty.", "It is empty."),
+            ("no, not now", "No, not now."),
+            ("demo-cp-1 is attached to no bridge", "demo-cp-1 is attached to no bridge."),
+            ("http://pve/ is not an https:// address", "http://pve/ is not an https:// address."),
+            ("`ssh` was cancelled", "`ssh` was cancelled."),
+        ] {
+            assert_eq!(sentence(reason), said);
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_seen_is_said_with_the_privilege_that_is_missing() {
+        let diag = removal("Unable to release lease lab/demo", &RemoveError::Hidden(19201));
+        assert_eq!(
+            diag.detail,
+            "VMID 19201 is in use, but the API token may not see by what.\n\nGrant the token's user VM.Audit on \
+             /vms/19201, or on the Proxmox pool of that machine."
+        );
+    }
 }

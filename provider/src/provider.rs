@@ -25,6 +25,8 @@ use crate::templates::TemplateLookup;
 
 /// How long an operation may take that Terraform sets no limit to: refresh, plan, import.
 const LOOKING: Duration = Duration::from_mins(2);
+/// Where the endpoint may come from.
+const ENDPOINT: &str = "KUBESMITH_ENDPOINT";
 /// The VMID of the ledger if none is configured.
 const DEFAULT_LEDGER_VMID: u32 = 9990;
 
@@ -132,18 +134,18 @@ impl ProviderConfig {
         let more = self.endpoints.iter().flatten();
         let mut given: Vec<_> = self.endpoint.iter().chain(more).map(|url| url.0.clone()).collect();
         if given.is_empty()
-            && let Some(text) = environment("KUBESMITH_ENDPOINT")
+            && let Some(text) = environment(ENDPOINT)
         {
             for address in text.split(',').map(str::trim).filter(|address| !address.is_empty()) {
                 let url = address.parse::<Url>().map_err(|error| {
-                    faulty("endpoint", &format!("KUBESMITH_ENDPOINT is {text:?}: {error}"))
+                    faulty("endpoint", &format!("{ENDPOINT} is set to {text:?}: {error}"))
                 })?;
                 given.push(url);
             }
         }
         if given.is_empty() {
             let what = "the address of the Proxmox VE API";
-            return Err(needed("endpoint", "KUBESMITH_ENDPOINT", what).into());
+            return Err(needed("endpoint", ENDPOINT, what).into());
         }
         match given.iter().find(|url| url.scheme() != "https" || url.host_str().is_none()) {
             Some(url) => {
@@ -199,7 +201,7 @@ fn setting<T: FromStr<Err: std::fmt::Display>>(
                 Err(faulty(attribute, &format!("{variable}: {error}")).into())
             }
             Err(error) => {
-                Err(faulty(attribute, &format!("{variable} is {text:?}: {error}")).into())
+                Err(faulty(attribute, &format!("{variable} is set to {text:?}: {error}")).into())
             }
         },
         (given, _) => Ok(given),

@@ -94,6 +94,7 @@ fn a_missing_privilege_is_named_with_its_path() {
     let mut workspace = world.workspace("course-1", &hcl::cluster(1));
     workspace.set_env("KUBESMITH_API_TOKEN", &token);
     let failed = workspace.apply_fails();
+    assert!(failed.contains("The API token may lack privileges"), "there is no warning:\n{failed}");
     assert!(failed.contains("SDN.Use"), "the privilege is not named:\n{failed}");
     assert!(failed.contains("/sdn/zones/localnetwork/vmbr0"), "the path is not named:\n{failed}");
     assert!(world.machines().is_empty(), "something was made");
@@ -140,7 +141,7 @@ fn a_template_that_does_not_fit_is_refused_before_anything_is_made() {
     world.proxmox("PUT", "/nodes/pve1/qemu/9000/config", &[("delete", "ide2")]);
     workspace.write(&hcl::all(1));
     let failed = workspace.apply_fails();
-    assert!(failed.contains("cloud-init drive"), "{failed}");
+    assert!(failed.contains("has 0 cloud-init drives"), "{failed}");
     assert!(world.machines().is_empty(), "something was made");
     workspace.destroy();
     world.assert_empty();

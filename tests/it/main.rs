@@ -17,6 +17,7 @@ mod leases;
 mod ledger;
 mod life;
 mod lookups;
+mod messages;
 mod modules;
 mod packages;
 mod packer;

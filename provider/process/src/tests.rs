@@ -71,7 +71,7 @@ async fn a_program_that_is_not_there_is_named() {
         "`kubesmith-no-such-program` is not installed or not on the PATH"
     );
     let error = sh("true").current_dir("/no/such/dir").output(&never()).await.unwrap_err();
-    assert!(matches!(error, Error::Start { .. }), "{error}");
+    assert!(error.to_string().starts_with("`sh` could not be started: "), "{error}");
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn cancelling_interrupts_the_whole_group() {
     let cancel = never();
     let tool = sh("trap 'echo tidy; exit 0' INT; echo group $$; sleep 600 & wait");
     let (group, result) = group_of(&tool, &cancel, || cancel.cancel()).await;
-    assert!(matches!(result, Err(Error::Cancelled { .. })), "{result:?}");
+    assert_eq!(result.unwrap_err().to_string(), "`sh` was cancelled");
     is_gone(group).await;
 }
 

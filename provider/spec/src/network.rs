@@ -229,7 +229,22 @@ mod tests {
         );
         for text in ["10.244.0.0", "10.244.0.0/33", "10.244.0.0/", "10.244.0.0/+8", "10.0.0/8", ""]
         {
-            assert!(matches!(Cidr::parse(text), Err(InvalidCidr::Form(_))), "{text:?}");
+            let error = Cidr::parse(text).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "{text:?} is not an IPv4 network: write address/length, for instance 10.244.0.0/16"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn a_vlan_has_a_number_that_fits_into_a_frame() {
+        assert_eq!([1, 4094].map(|tag| VlanTag::try_from(tag).map(u16::from)), [Ok(1), Ok(4094)]);
+        for tag in [0, 4095] {
+            let error = VlanTag::try_from(tag).unwrap_err().to_string();
+            assert_eq!(error, format!("{tag} is not a VLAN tag: use a number from 1 to 4094"));
         }
     }
 

@@ -42,7 +42,8 @@ impl MachineSize {
         let below = fields.into_iter().filter(|(_, value, least)| value < least);
         below
             .map(|(field, value, least)| {
-                (field, format!("{value} is too little: at least {least}"))
+                let message = format!("{value} is too little: at least {least}");
+                (field, message)
             })
             .collect()
     }

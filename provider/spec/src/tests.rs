@@ -103,6 +103,41 @@ fn every_problem_is_reported_at_once_with_its_path() {
 }
 
 #[test]
+fn a_lease_that_was_written_by_hand_is_held_to_what_a_lease_is() {
+    let mut spec = demo();
+    spec.leases.clear();
+    assert!(
+        problems(&spec)
+            .starts_with("leases: at least one lease is needed: the machines have no addresses")
+    );
+    let with = |change: &dyn Fn(&mut Lease)| {
+        let mut spec = demo();
+        change(&mut spec.leases[0]);
+        problems(&spec)
+    };
+    let none = with(&|lease| lease.addresses.clear());
+    assert!(
+        none.starts_with("leases[0]: it has no addresses, or no valid prefix length"),
+        "{none}"
+    );
+    let gap = with(&|lease| {
+        lease.addresses.remove(2);
+    });
+    assert_eq!(gap, "leases[0].addresses: the addresses are not in a row");
+    let gateway = with(&|lease| lease.gateway = lease.addresses[1]);
+    assert_eq!(gateway, "leases[0].gateway: 10.40.19.202 is also one of the lease's addresses");
+    let numbers = with(&|lease| lease.first_vmid = 99);
+    assert_eq!(numbers, "leases[0].first_vmid: VMIDs 99 to 104 are not all from 100 to 999999999");
+
+    let mut spec = demo();
+    spec.leases.push(spec.leases[0].clone());
+    assert!(problems(&spec).starts_with("leases[1]: lease lab/demo is given twice"));
+    let mut spec = demo();
+    spec.service_cidr = "10.96.0.0/29".parse().unwrap();
+    assert_eq!(problems(&spec), "service_cidr: 10.96.0.0/29 should be between a /8 and a /28");
+}
+
+#[test]
 fn a_pod_network_must_hold_every_node() {
     let mut spec = demo();
     spec.pod_cidr = "10.244.0.0/23".parse().unwrap();

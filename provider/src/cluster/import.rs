@@ -51,8 +51,9 @@ pub(super) async fn import(context: &Context, id: &str, limits: Limits) -> Resul
     machines.sort_by_key(|machine| {
         (machine.stamp.role, machine.stamp.node.as_str().len(), machine.stamp.node.clone())
     });
-    let Some(control_plane) =
-        machines.first().filter(|machine| machine.stamp.role == Role::ControlPlane)
+    let Some((control_plane, workers)) = machines
+        .split_first()
+        .filter(|(control_plane, _)| control_plane.stamp.role == Role::ControlPlane)
     else {
         return Ok(None);
     };
@@ -67,7 +68,7 @@ pub(super) async fn import(context: &Context, id: &str, limits: Limits) -> Resul
         wrong(format!("The description of {node} in Proxmox has no line \"kubesmith-spec:\" any more, without which its settings are not known."))
     })?;
     let leases = leases(context, &remembered, &machines, &deadline).await?;
-    let spec = remembered.complete(shown(name, leases, &machines).map_err(wrong)?);
+    let spec = remembered.complete(shown(name, leases, control_plane, workers).map_err(wrong)?);
     take_over(context, spec, &key, limits, &summary).await.map(Some)
 }
 
@@ -162,14 +163,14 @@ async fn leases(
 fn shown(
     name: ClusterName,
     leases: Vec<Lease>,
-    machines: &[Box<Machine>],
+    control_plane: &Machine,
+    workers: &[Box<Machine>],
 ) -> std::result::Result<Shown, String> {
     let size = |machine: &Machine| MachineSize {
         cores: machine.config.cores,
         memory_mib: u32::try_from(machine.config.memory_mib).unwrap_or(u32::MAX),
         disk_gib: room::boot_disk(&machine.config).map_or(0, |(_, disk)| room::gib(disk)),
     };
-    let (control_plane, workers) = machines.split_first().ok_or("It has no machines.")?;
     let net = control_plane.config.net0.as_ref();
     let bridge =
         net.and_then(|net| net.bridge.as_deref()).and_then(|bridge| BridgeName::parse(bridge).ok());

@@ -52,7 +52,8 @@ pub(super) async fn read(site: &Site<'_>, mut state: Cluster) -> Result<Reading>
                 if ours.running {
                     nodes.push(Node::of(machine, &ours.existing.host));
                 } else {
-                    warnings.push(repaired(machine, "is stopped", "Apply starts it."));
+                    let summary = format!("{machine} is stopped");
+                    warnings.push(repaired(summary, machine, "Apply starts it."));
                 }
                 show_size(&mut state, machine, ours);
             }
@@ -76,7 +77,8 @@ pub(super) async fn read(site: &Site<'_>, mut state: Cluster) -> Result<Reading>
                 );
             }
             None if before.iter().any(|node| node.vmid == machine.vmid) => {
-                warnings.push(repaired(machine, "is gone", "Apply makes it anew."));
+                let summary = format!("{machine} is gone");
+                warnings.push(repaired(summary, machine, "Apply makes it anew."));
             }
             Some(Seen::Ours(_)) | None => {}
         }
@@ -103,10 +105,9 @@ pub(super) async fn read(site: &Site<'_>, mut state: Cluster) -> Result<Reading>
 }
 
 /// What the plan's list of attributes can only hint at: which machine it is about, and why.
-fn repaired(machine: &Machine, what: &str, then: &str) -> Diag {
+fn repaired(summary: String, machine: &Machine, then: &str) -> Diag {
     let address = machine.address;
-    Diag::warning(format!("{machine} {what}"))
-        .detail(format!("It should run and carry the address {address}. {then}"))
+    Diag::warning(summary).detail(format!("It should run and carry the address {address}. {then}"))
 }
 
 /// A size that differs is shown as the size of its role.

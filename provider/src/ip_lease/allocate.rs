@@ -1,13 +1,13 @@
 //! PURE: where in a pool a run of addresses fits. First fit from the pool's start, so that leases
 //! stay together and the answer is the same for everyone who sees the same ledger.
 
-use std::fmt;
 use std::net::Ipv4Addr;
 
 use kubesmith_spec::AddressRange;
 
 /// No run of the wanted length is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{wanted} addresses in a row are wanted, but {}", left(*.free, .largest.as_ref()))]
 pub(crate) struct Exhausted {
     /// How many addresses in a row were wanted.
     pub(crate) wanted: u32,
@@ -17,16 +17,12 @@ pub(crate) struct Exhausted {
     pub(crate) largest: Option<AddressRange>,
 }
 
-impl fmt::Display for Exhausted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { wanted, free, largest } = self;
-        match largest {
-            None => write!(f, "{wanted} addresses in a row are wanted, but none is free"),
-            Some(run) => write!(
-                f,
-                "{wanted} addresses in a row are wanted, but only {free} are free and the longest free run is {} ({run})",
-                run.capacity()
-            ),
+fn left(free: u64, largest: Option<&AddressRange>) -> String {
+    match largest {
+        None => "none is free".to_owned(),
+        Some(run) => {
+            let length = run.capacity();
+            format!("only {free} are free and the longest free run is {length} ({run})")
         }
     }
 }

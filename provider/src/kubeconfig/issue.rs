@@ -137,6 +137,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_answer_that_is_none_names_what_it_lacks() {
+        let error = pem("kind: Config\n", "client-key-data").unwrap_err();
+        assert_eq!(error.to_string(), "kubeadm's answer has no usable client-key-data");
+    }
+
+    #[test]
     fn the_words_say_who_for_how_long() {
         let subject = |name: &str| name.parse::<Subject>().unwrap();
         let (user, name) = (SshUser::parse("kubesmith").unwrap(), subject("anna@example.org"));

@@ -92,42 +92,46 @@ impl Pool {
             self;
         let mut found = Vec::new();
         match Cidr::containing(range.first(), *prefix_length) {
-            None => found.push(("prefix_length", format!("{prefix_length} is above 32"))),
+            None => {
+                let reason = format!("{prefix_length} is above 32");
+                found.push(("prefix_length", reason));
+            }
             Some(network) => {
                 if !network.contains(range.last()) {
-                    let why =
+                    let reason =
                         format!("{} lies outside {network}, the network of first", range.last());
-                    found.push(("last", why));
+                    found.push(("last", reason));
                 }
                 if !network.contains(*gateway) {
-                    found
-                        .push(("gateway", format!("{gateway} lies outside the network {network}")));
+                    let reason = format!("{gateway} lies outside the network {network}");
+                    found.push(("gateway", reason));
                 }
             }
         }
         if range.contains(*gateway) && !excluded.iter().any(|e| e.0.contains(*gateway)) {
-            let why = format!(
+            let reason = format!(
                 "{gateway} lies inside the range {range}; list it in excluded if that is meant"
             );
-            found.push(("gateway", why));
+            found.push(("gateway", reason));
         }
         if let Some(outside) = excluded.iter().find(|exclusion| !range.contains_range(exclusion.0))
         {
-            found.push(("excluded", format!("{outside} lies outside the range {range}")));
+            let reason = format!("{outside} lies outside the range {range}");
+            found.push(("excluded", reason));
         }
         let last_vmid = u64::from(*first_vmid) + range.capacity() - 1;
         if !VMIDS.contains(&u64::from(*first_vmid)) || !VMIDS.contains(&last_vmid) {
-            let why = format!(
+            let reason = format!(
                 "the pool would use the VMIDs {first_vmid} to {last_vmid}, but Proxmox accepts {} to {}",
                 VMIDS.start(),
                 VMIDS.end()
             );
-            found.push(("first_vmid", why));
+            found.push(("first_vmid", reason));
         }
         if range.capacity() > LARGEST_POOL {
-            let why =
+            let reason =
                 format!("the range has {} addresses; at most {LARGEST_POOL}", range.capacity());
-            found.push(("last", why));
+            found.push(("last", reason));
         }
         found
     }

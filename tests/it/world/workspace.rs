@@ -153,6 +153,17 @@ impl<'w> Workspace<'w> {
         text.lines().filter(|line| line.starts_with("kubesmith_")).map(str::to_owned).collect()
     }
 
+    /// Changes the attributes of the resource of this type in the state's file, as an accident would.
+    pub(crate) fn edit_state(&self, kind: &str, edit: impl FnOnce(&mut Value)) {
+        let path = self.dir.join("terraform.tfstate");
+        let text = fs::read_to_string(&path).expect("a state");
+        let mut state: Value = serde_json::from_str(&text).expect("JSON");
+        let mut resources = state["resources"].as_array_mut().expect("resources").iter_mut();
+        let resource = resources.find(|resource| resource["type"] == kind).expect(kind);
+        edit(&mut resource["instances"][0]["attributes"]);
+        fs::write(path, state.to_string()).expect("write");
+    }
+
     /// The state holds nothing.
     pub(crate) fn assert_gone(&self) {
         assert_eq!(self.resources(), Vec::<String>::new());

@@ -178,6 +178,21 @@ fn an_incomplete_lease_is_swept_away_only_if_it_is_old_in_the_way_and_empty() {
 }
 
 #[test]
+fn whoever_is_beaten_again_and_again_gives_up() {
+    let mut set = Set::default();
+    let lease = set.reserve("live", "me", 2).unwrap();
+    set.rows.remove("10.40.19.202");
+    let reservation = Reservation::repair(lab(), lease);
+    let mut process = Process { reservation, ask: Some(Ask::Read), result: None };
+    let refused = loop {
+        if let Some(result) = process.step(&mut set, Loss::Request) {
+            break result.unwrap_err();
+        }
+    };
+    assert_eq!(refused.to_string(), "other allocations kept taking the same addresses");
+}
+
+#[test]
 fn a_lease_with_a_hole_is_in_use_and_is_mended_exactly_there() {
     let mut set = Set::default();
     let lease = set.reserve("live", "me", 4).unwrap();
