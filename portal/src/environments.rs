@@ -20,6 +20,7 @@ use crate::text;
 )]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
+#[schema(as = EnvironmentKind)]
 pub enum Kind {
     /// A course, led by instructors.
     Course,
@@ -47,6 +48,7 @@ pub struct Settings {
 /// An environment as an administrator wants it.
 #[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EnvironmentWish)]
 pub struct Wish {
     /// A DNS label; it can't be changed later.
     pub name: String,

@@ -81,6 +81,7 @@ pub struct ClusterDetail {
 
 /// A new cluster and its first run.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ClusterMade)]
 pub struct Made {
     /// The cluster.
     #[schema(value_type = String)]
@@ -93,6 +94,7 @@ pub struct Made {
 /// Another number of workers.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ClusterChange)]
 pub struct Change {
     /// How many workers; without it, the cluster is only repaired.
     pub workers: Option<u32>,

@@ -57,6 +57,9 @@ pub enum Problems {
     /// There is no such thing, or one may not see it.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(#[to_schema] Problem),
+    /// The address does not take that method.
+    #[response(status = 405, content_type = "application/problem+json")]
+    OtherMethod(#[to_schema] Problem),
     /// Too often.
     #[response(status = 429, content_type = "application/problem+json")]
     TooMany(#[to_schema] Problem),

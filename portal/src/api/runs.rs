@@ -185,7 +185,7 @@ pub async fn cancel(
 }
 
 /// What it tells, as it happens: server-sent events, whose ids are offsets.
-#[utoipa::path(get, path = "/api/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path), ("offset" = Option<u64>, Query)), responses((status = 200, body = String, content_type = "text/event-stream")))]
+#[utoipa::path(get, path = "/api/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path), ("offset" = Option<u64>, Query)), responses((status = 200, description = "Server-sent events: a line of the log each, with its offset as the id; `end` when the run has ended.", content_type = "text/event-stream")))]
 pub async fn events(
     State(app): State<App>,
     Path(id): Path<RunId>,

@@ -2,8 +2,7 @@
 //!
 //! Its protocol: 200 with the state or 204 without one; 423 with the lock's description when somebody else holds it.
 
-use axum::Json as Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +12,7 @@ use serde::Deserialize;
 
 use crate::App;
 use crate::error::{Error, Result};
+use crate::extract::{Json, Path, Query};
 use crate::ids::ClusterId;
 use crate::rights::{Actor, Via};
 use crate::runs::ask;
@@ -82,7 +82,7 @@ pub async fn lock(
     State(app): State<App>,
     Path(cluster): Path<ClusterId>,
     actor: Actor,
-    Body(info): Body<LockInfo>,
+    Json(info): Json<LockInfo>,
 ) -> Result<Response> {
     let holder = holder(&actor);
     // One writer per cluster: while a run works on it, only that run's own Terraform may.
@@ -104,7 +104,7 @@ pub async fn lock(
 pub async fn unlock(
     State(app): State<App>,
     Path(cluster): Path<ClusterId>,
-    Body(info): Body<LockInfo>,
+    Json(info): Json<LockInfo>,
 ) -> Result<Response> {
     done(ask::states(&app, &cluster)?.unlock(&info.id))
 }

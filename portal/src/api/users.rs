@@ -28,6 +28,7 @@ pub struct Invited {
 /// What of an account is to change; what is left out stays.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = UserChange)]
 pub struct Change {
     /// What they are called.
     pub name: Option<String>,

@@ -21,6 +21,7 @@ pub const BOOTSTRAP: SignedDuration = SignedDuration::from_mins(30);
 /// A person as an administrator wants them.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = UserWish)]
 pub struct Wish {
     /// What they will sign in with.
     pub login: String,

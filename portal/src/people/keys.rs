@@ -16,6 +16,7 @@ use crate::time::Time;
 /// A key as its owner wants it.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = KeyWish)]
 pub struct Wish {
     /// What its owner calls it.
     pub label: String,
@@ -30,6 +31,7 @@ pub struct Wish {
 
 /// A key that was made. This is the one time that it is shown.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = KeyMade)]
 pub struct Made {
     /// The public part, to revoke it by.
     pub id: String,

@@ -215,6 +215,9 @@ fn is_bidi(letter: char) -> bool {
 /// Whole lines from an offset on, each with the offset behind it. An offset inside a line begins with the next one.
 pub fn read(folder: &Folder, offset: u64) -> io::Result<Vec<(u64, Line)>> {
     let Some(mut file) = folder.reader(FILE)? else { return Ok(Vec::new()) };
+    if offset > file.metadata()?.len() {
+        return Ok(Vec::new());
+    }
     // One byte earlier, to see whether a line begins here.
     let start = offset.saturating_sub(1);
     file.seek(SeekFrom::Start(start))?;
@@ -259,7 +262,9 @@ mod tests {
         assert_eq!(texts(&folder, after_one), ["two"]);
         assert_eq!(texts(&folder, after_one - 1), ["two"], "not a second time, not by half");
         assert_eq!(texts(&folder, 1), ["two"]);
-        assert_eq!(texts(&folder, 1_000_000), Vec::<String>::new());
+        for beyond in [1_000_000, u64::MAX] {
+            assert_eq!(texts(&folder, beyond), Vec::<String>::new());
+        }
 
         folder.append(FILE).unwrap().write_all(b"{\"time\":").unwrap();
         assert_eq!(texts(&folder, 0), ["one", "two"]);

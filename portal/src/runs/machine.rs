@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
+#[schema(as = RunKind)]
 pub enum Kind {
     /// Make a cluster.
     Create,
@@ -27,6 +28,7 @@ pub enum Kind {
 )]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
+#[schema(as = RunState)]
 pub enum State {
     /// Waits for its turn.
     Queued,

@@ -21,6 +21,7 @@ use crate::time::Time;
 )]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
+#[schema(as = KubeconfigKind)]
 pub enum Kind {
     /// Looking at one namespace.
     View,

@@ -3,13 +3,14 @@
 //! Secrets reach Terraform and the provider through the environment only; no argument and no file has any.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use kubesmith_process::Tool;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::mirror::{self, Provider};
+use super::mirror::{self, Provider, Stamp};
 use crate::cluster::folder::Folder;
 use crate::cluster::hcl::Backend;
 use crate::config::Config;
@@ -31,6 +32,8 @@ pub struct Terraform {
     program: PathBuf,
     cli_config: PathBuf,
     mirror: PathBuf,
+    /// The provider as it was last read.
+    known: Arc<Mutex<Option<(Stamp, Provider)>>>,
     proxmox: crate::config::Proxmox,
     ansible_playbook: Option<PathBuf>,
     public: Url,
@@ -59,6 +62,7 @@ impl Terraform {
             program: config.terraform.program.clone(),
             cli_config: std::path::absolute(config.data.join(CLI_CONFIG))?,
             mirror: std::path::absolute(&config.terraform.provider_mirror)?,
+            known: Arc::default(),
             proxmox: config.proxmox.clone(),
             ansible_playbook: config.terraform.ansible_playbook.clone(),
             public: config.public_url.clone(),
@@ -66,7 +70,7 @@ impl Terraform {
         })
     }
 
-    /// Writes Terraform's own configuration file and checks that the provider is there.
+    /// Writes Terraform's own configuration file and reads the provider. Takes a moment.
     pub fn prepare(&self, config: &Config) -> anyhow::Result<()> {
         self.provider()?;
         let data = Folder::make(&config.data)
@@ -75,9 +79,18 @@ impl Terraform {
         Ok(())
     }
 
-    /// The newest provider in the mirror.
+    /// The newest provider in the mirror. Its hash takes a moment, so it is read once, and again only when it was replaced.
     pub fn provider(&self) -> anyhow::Result<Provider> {
-        Provider::find(&self.mirror)
+        let stamp = mirror::stamp(&self.mirror)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((seen, provider)) = &*known
+            && *seen == stamp
+        {
+            return Ok(provider.clone());
+        }
+        let provider = Provider::find(&self.mirror)?;
+        *known = Some((stamp, provider.clone()));
+        Ok(provider)
     }
 
     /// Where everybody finds the state of a cluster.

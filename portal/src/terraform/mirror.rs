@@ -1,6 +1,7 @@
 //! The provider in a filesystem mirror, pinned by version and hash. Terraform installs it from nowhere else.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
@@ -22,20 +23,9 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// The newest one for this machine in an unpacked mirror (`HOST/NAMESPACE/TYPE/VERSION/OS_ARCH`).
+    /// The newest one for this machine in an unpacked mirror (`HOST/NAMESPACE/TYPE/VERSION/OS_ARCH`). Reads all of it.
     pub fn find(mirror: &Path) -> anyhow::Result<Self> {
-        let versions = mirror.join(SOURCE);
-        let entries = std::fs::read_dir(&versions)
-            .with_context(|| format!("the provider mirror has no folder {}", versions.display()))?;
-        let mut newest = None;
-        for entry in entries {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            newest = newest.max(version(&name).map(|order| (order, name)));
-        }
-        let Some((_, version)) = newest else {
-            bail!("{} holds no folder named after a version", versions.display());
-        };
-        let folder = versions.join(&version).join(platform());
+        let (version, folder) = newest(mirror)?;
         let hash = package_hash(&folder)
             .with_context(|| format!("the provider in {} cannot be read", folder.display()))?;
         let program = folder.join(format!("terraform-provider-kubesmith_v{version}"));
@@ -57,6 +47,41 @@ impl Provider {
     pub(crate) fn sample() -> Self {
         Self { version: "0.1.0".into(), hash: "h1:x=".into(), program: "/nowhere".into() }
     }
+}
+
+/// By what it is noticed that a provider was put in the place of another: names, sizes and times, not one byte read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp(Vec<(PathBuf, u64, SystemTime)>);
+
+/// The stamp of the provider that [`Provider::find`] would read.
+pub fn stamp(mirror: &Path) -> anyhow::Result<Stamp> {
+    let (_, folder) = newest(mirror)?;
+    let reading = || format!("the provider in {} cannot be read", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(reading)? {
+        let path = entry.with_context(reading)?.path();
+        let about = std::fs::metadata(&path).with_context(reading)?;
+        files.push((path, about.len(), about.modified().with_context(reading)?));
+    }
+    files.sort();
+    Ok(Stamp(files))
+}
+
+/// The newest version, and where it lies.
+fn newest(mirror: &Path) -> anyhow::Result<(String, PathBuf)> {
+    let versions = mirror.join(SOURCE);
+    let entries = std::fs::read_dir(&versions)
+        .with_context(|| format!("the provider mirror has no folder {}", versions.display()))?;
+    let mut newest = None;
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        newest = newest.max(version(&name).map(|order| (order, name)));
+    }
+    let Some((_, version)) = newest else {
+        bail!("{} holds no folder named after a version", versions.display());
+    };
+    let folder = versions.join(&version).join(platform());
+    Ok((version, folder))
 }
 
 /// The text of Terraform's own configuration file: providers come from this mirror or not at all.
@@ -124,6 +149,10 @@ mod tests {
         let provider = Provider::find(mirror.path()).unwrap();
         assert_eq!(provider.version, "0.10.0");
         insta::assert_snapshot!(provider.lock_file());
+        let before = stamp(mirror.path()).unwrap();
+        assert_eq!(stamp(mirror.path()).unwrap(), before);
+        std::fs::write(&provider.program, "another").unwrap();
+        assert_ne!(stamp(mirror.path()).unwrap(), before, "another provider is noticed");
         let missing = Provider::find(&mirror.path().join("x")).unwrap_err().to_string();
         assert!(missing.contains("has no folder"), "{missing}");
     }
