@@ -1,4 +1,5 @@
 //! The portal as it is used: the real program, in a lab, with the real Terraform and provider behind it.
 
+mod inside;
 mod journey;
 mod site;
