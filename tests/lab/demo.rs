@@ -102,24 +102,25 @@ impl Programs {
 
 /// Builds the provider and the stand-ins beside this program, with the same profile; answers the provider's path.
 pub(crate) async fn build_provider() -> Result<PathBuf> {
-    let provider = beside("terraform-provider-kubesmith")?;
-    let programs = [
-        ["-p", "terraform-provider-kubesmith", "--bin", "terraform-provider-kubesmith"],
-        ["-p", "kubesmith-lab", "--bin", "kubesmith-standin"],
-    ];
-    for program in programs {
-        let mut cargo =
-            command::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet"]).args(program).current_dir(env!("CARGO_MANIFEST_DIR"));
-        if provider.parent().is_some_and(|folder| folder.ends_with("release")) {
-            cargo.arg("--release");
-        }
-        command::output(&mut cargo).await.context("the provider does not build")?;
-    }
+    let provider = build("terraform-provider-kubesmith", "terraform-provider-kubesmith").await?;
+    build("kubesmith-lab", "kubesmith-standin").await?;
     Ok(provider)
 }
 
-fn beside(program: &str) -> Result<PathBuf> {
+/// Builds a program of this workspace beside this one, with the same profile; answers its path.
+pub(crate) async fn build(package: &str, program: &str) -> Result<PathBuf> {
+    let path = beside(program)?;
+    let mut cargo = command::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "-p", package, "--bin", program]);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if path.parent().is_some_and(|folder| folder.ends_with("release")) {
+        cargo.arg("--release");
+    }
+    command::output(&mut cargo).await.with_context(|| format!("{program} does not build"))?;
+    Ok(path)
+}
+
+pub(crate) fn beside(program: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     Ok(own.parent().context("this program lies in a folder")?.join(program))
 }
@@ -186,7 +187,7 @@ fn show_receipt(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Says how to use the cluster and waits for Ctrl-C or Enter.
+/// Says how to use the cluster and waits for the end.
 async fn play_on(workspace: &Workspace, kubeconfig: &Path) -> Result<()> {
     title("The lab stays up");
     say(format_args!("  workspace     {}", workspace.dir().display()));
@@ -202,6 +203,11 @@ async fn play_on(workspace: &Workspace, kubeconfig: &Path) -> Result<()> {
         "  Your own: cp -r ../examples/module mine && cd mine && export KUBESMITH_OWNER=mine && terraform init && terraform apply",
     );
     say("  Enter or Ctrl-C here ends the lab and removes everything.");
+    until_the_end().await
+}
+
+/// Until Enter or Ctrl-C.
+pub(crate) async fn until_the_end() -> Result<()> {
     if !std::io::stdin().is_terminal() {
         tokio::signal::ctrl_c().await?;
         return Ok(());
@@ -214,7 +220,7 @@ async fn play_on(workspace: &Workspace, kubeconfig: &Path) -> Result<()> {
     Ok(())
 }
 
-fn title(text: &str) {
+pub(crate) fn title(text: &str) {
     say(format_args!("\n== {text}"));
 }
 

@@ -106,6 +106,16 @@ pub async fn packer() -> Result<PathBuf> {
     from_distribution(Program("packer", "packer", "checks the definitions of images")).await
 }
 
+/// The path of Chromium, installed from the distribution when there is none.
+pub async fn chromium() -> Result<PathBuf> {
+    from_distribution(Program("chromium", "chromium", "shows the portal's pages to tests")).await
+}
+
+/// The path of what drives Chromium.
+pub async fn chromedriver() -> Result<PathBuf> {
+    from_distribution(Program("chromedriver", "chromium-driver", "drives Chromium in tests")).await
+}
+
 async fn from_distribution(program: Program) -> Result<PathBuf> {
     if find(program.0).is_none() {
         install(&[&program]).await?;

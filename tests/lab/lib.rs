@@ -13,6 +13,7 @@ pub mod guests;
 pub mod host;
 pub mod kube;
 pub mod packages;
+pub mod portal;
 pub mod pve;
 pub mod serve;
 pub mod session;

@@ -1,7 +1,7 @@
 //! `kubesmith-lab`: the simulated datacentre from the command line.
 
 use clap::{Parser, Subcommand};
-use kubesmith_lab::{bench, components, demo, host, serve};
+use kubesmith_lab::{bench, components, demo, host, portal, serve};
 
 #[derive(Parser)]
 #[command(
@@ -18,6 +18,8 @@ struct Arguments {
 enum Command {
     /// Build a cluster in the lab from nothing, show it, and take it away again.
     Demo(demo::Options),
+    /// Serve the portal over a simulated datacentre, to click through it in a browser.
+    Portal(portal::Options),
     /// Measure the speed that we hold ourselves to; fails when a bound is missed.
     Bench(bench::Options),
     /// Install what the lab and the tests need and this machine lacks.
@@ -26,7 +28,8 @@ enum Command {
         #[arg(long)]
         lint: bool,
     },
-    /// Print the path of a program that the lab provides: `ansible-playbook`, `ansible-lint`, `kubectl` or `packer`.
+    /// Print the path of a program that the lab provides: `ansible-playbook`, `ansible-lint`, `kubectl`, `packer`,
+    /// `schemathesis`, `chromium` or `chromedriver`.
     Tool {
         /// Its name.
         name: String,
@@ -57,6 +60,7 @@ fn main() -> anyhow::Result<()> {
         .init();
     match Arguments::parse().command {
         Command::Demo(options) => runtime()?.block_on(demo::run(options)),
+        Command::Portal(options) => runtime()?.block_on(portal::run(options)),
         Command::Bench(options) => runtime()?.block_on(bench::run(options)),
         Command::Prepare { lint } => runtime()?.block_on(prepare(lint)),
         Command::Tool { name } => runtime()?.block_on(tool(&name)),
@@ -77,6 +81,11 @@ async fn prepare(lint: bool) -> anyhow::Result<()> {
     host::prepare().await?;
     tool("ansible-playbook").await?;
     tool("kubectl").await?;
+    for browser in ["chromium", "chromedriver"] {
+        if let Err(why) = tool(browser).await {
+            tracing::warn!("tests that need a browser are skipped: {why:#}");
+        }
+    }
     if lint {
         tool("ansible-lint").await?;
         tool("packer").await?;
@@ -91,9 +100,12 @@ async fn tool(name: &str) -> anyhow::Result<()> {
         "ansible-lint" => host::ansible_lint(&cache).await?,
         "kubectl" => host::kubectl().await?,
         "packer" => host::packer().await?,
+        "schemathesis" => host::schemathesis(&cache).await?,
+        "chromium" => host::chromium().await?,
+        "chromedriver" => host::chromedriver().await?,
         _ => {
             anyhow::bail!(
-                "the lab provides ansible-playbook, ansible-lint, kubectl and packer, not {name}"
+                "the lab provides ansible-playbook, ansible-lint, kubectl, packer, schemathesis, chromium and chromedriver, not {name}"
             )
         }
     };

@@ -40,7 +40,17 @@ impl Session {
         Ok(Self { child, about, dir })
     }
 
-    fn about(&self, key: &str) -> &str {
+    /// What the lab said of itself when it was ready.
+    pub fn all_about(&self) -> &Value {
+        &self.about
+    }
+
+    /// Where files of this session may lie; removed with it.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn about(&self, key: &str) -> &str {
         self.about[key].as_str().unwrap_or_default()
     }
 
@@ -121,15 +131,7 @@ impl Session {
                 std::os::unix::fs::symlink(checkout.join(folder), link)?;
             }
         }
-        let mirror = dir
-            .join(".mirror/registry.terraform.io/kubesmith/kubesmith")
-            .join(env!("CARGO_PKG_VERSION"))
-            .join("linux_amd64");
-        fs::create_dir_all(&mirror)?;
-        let name = format!("terraform-provider-kubesmith_v{}", env!("CARGO_PKG_VERSION"));
-        let target = mirror.join(name);
-        let _ = fs::remove_file(&target);
-        std::os::unix::fs::symlink(provider, target)?;
+        mirror(&dir.join(".mirror"), provider)?;
         let config = dir.join(".terraformrc");
         let mirror = dir.join(".mirror");
         fs::write(
@@ -163,6 +165,19 @@ impl Session {
         ensure!(status.success(), "the lab ended with {status}:\n{log}");
         Ok(())
     }
+}
+
+/// A filesystem mirror that holds this provider and nothing else.
+pub fn mirror(root: &Path, provider: &Path) -> Result<()> {
+    let folder = root
+        .join("registry.terraform.io/kubesmith/kubesmith")
+        .join(env!("CARGO_PKG_VERSION"))
+        .join("linux_amd64");
+    fs::create_dir_all(&folder)?;
+    let target =
+        folder.join(format!("terraform-provider-kubesmith_v{}", env!("CARGO_PKG_VERSION")));
+    let _ = fs::remove_file(&target);
+    Ok(std::os::unix::fs::symlink(provider, target)?)
 }
 
 /// A Terraform workspace in a lab.
