@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::Sender;
 use tokio_rustls::TlsAcceptor;
@@ -18,7 +18,16 @@ use tonic::transport::server::Connected;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection that may be used.
-pub(super) struct Connection(Either<TlsStream<UnixStream>, UnixStream>);
+pub(super) struct Connection(BufWriter<Either<TlsStream<UnixStream>, UnixStream>>);
+
+/// What is written at once. An answer comes in several frames, which the host would take notice of one by one.
+const BUFFER: usize = 16 << 10;
+
+impl Connection {
+    fn new(stream: Either<TlsStream<UnixStream>, UnixStream>) -> Self {
+        Self(BufWriter::with_capacity(BUFFER, stream))
+    }
+}
 
 /// Accepts until told to stop. With an acceptor, who does not authenticate gets no answer.
 pub(super) async fn accept(
@@ -42,12 +51,12 @@ pub(super) async fn accept(
         let (tls, connections) = (tls.clone(), connections.clone());
         tokio::spawn(async move {
             let Some(tls) = tls else {
-                let _ = connections.send(Ok(Connection(Either::Right(stream)))).await;
+                let _ = connections.send(Ok(Connection::new(Either::Right(stream)))).await;
                 return;
             };
             match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
                 Ok(Ok(stream)) => {
-                    let _ = connections.send(Ok(Connection(Either::Left(stream)))).await;
+                    let _ = connections.send(Ok(Connection::new(Either::Left(stream)))).await;
                 }
                 Ok(Err(fault)) => tracing::warn!("refused a connection: {fault}"),
                 Err(_) => tracing::warn!("refused a connection: it did not authenticate in time"),
