@@ -22,6 +22,7 @@ mod orphans;
 mod pages;
 mod provider;
 mod rebuild;
+mod secret_file;
 mod ssh;
 mod stamp;
 mod states;

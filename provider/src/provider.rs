@@ -16,12 +16,12 @@ use url::Url;
 
 use crate::cluster::Clusters;
 use crate::cluster::lookup::ClusterLookup;
-use crate::diagnose;
 use crate::ip_lease::IpLeases;
 use crate::ip_pool::IpPools;
 use crate::ip_pool::lookup::{PoolList, PoolLookup};
 use crate::kubeconfig::Kubeconfigs;
 use crate::templates::TemplateLookup;
+use crate::{ansible, diagnose};
 
 /// How long an operation may take that Terraform sets no limit to: refresh, plan, import.
 const LOOKING: Duration = Duration::from_mins(2);
@@ -79,6 +79,8 @@ impl Provider for Kubesmith {
         let proxmox = Client::new(config.options(terraform_version)?).map_err(unreachable)?;
         // One request now gives one clear error, instead of the same one from each resource.
         proxmox.version().await.map_err(unreachable)?;
+        // Nobody has to wait for it.
+        drop(tokio::task::spawn_blocking(ansible::sweep));
 
         let owner = config.owner.map(|owner| owner.0);
         let ledger_vmid = setting("ledger_vmid", config.ledger_vmid, "KUBESMITH_LEDGER_VMID")?;

@@ -100,6 +100,7 @@ impl Lab {
                 self.pve.forget_requests();
                 Value::Null
             }
+            ("GET", ["lab", "held"]) => json!(self.pve.held_requests()),
             ("POST", ["lab", "faults"]) => {
                 self.pve.add_fault(parse::<Fault>(body)?)?;
                 Value::Null

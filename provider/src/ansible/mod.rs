@@ -1,9 +1,10 @@
 //! Runs a playbook over the machines of a cluster, in a private folder that is removed afterwards.
 //!
 //! Rust computes, Ansible assigns: inventory and variables are final values. Secrets are only in files that
-//! nobody else may read, never in arguments or in the environment.
+//! nobody else may read, never in arguments or in the environment; the machines' key is on no disk at all.
 
 mod content;
+mod folder;
 pub(crate) mod inventory;
 mod line;
 mod progress;
@@ -21,10 +22,13 @@ use kubesmith_spec::{ClusterSpec, NodeName};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use self::folder::Folder;
+pub(crate) use self::folder::sweep;
 use self::inventory::{Access, Host, inventory};
 use self::progress::Progress;
 use self::vars::vars;
 use crate::events::Events;
+use crate::secret_file::SecretFile;
 use crate::wait::Limits;
 
 /// How long the end of a connection may take.
@@ -88,11 +92,10 @@ pub(crate) async fn play(
     limits: &Limits,
     events: &Events,
 ) -> Result<Option<Zeroizing<String>>, PlayError> {
-    // Made with mode 0700, and removed when it goes out of scope. The name is short because the sockets of
-    // ssh connections lie in it, and their paths may only have 108 bytes.
-    let folder = tempfile::Builder::new().prefix("ks-").tempdir()?;
+    let folder = Folder::new()?;
     let root = folder.path();
-    prepare(run, root)?;
+    let private_key = SecretFile::new(run.private_key.as_bytes())?;
+    prepare(run, root, &private_key.path())?;
 
     let told = root.join("events.jsonl");
     let mut progress = Progress::follow(&told, events)?;
@@ -148,15 +151,13 @@ async fn hang_up(sockets: &Path) {
 }
 
 /// Fills the folder of a run.
-fn prepare(run: &Run<'_>, root: &Path) -> io::Result<()> {
+fn prepare(run: &Run<'_>, root: &Path, private_key: &Path) -> io::Result<()> {
     content::unpack(&root.join("ansible"))?;
     for folder in ["artifacts", "home", "tmp", "cp"] {
         DirBuilder::new().mode(0o700).create(root.join(folder))?;
     }
-    let (private_key, known_hosts) = (root.join("id_ed25519"), root.join("known_hosts"));
-    let access =
-        Access { user: &run.spec.ssh_user, private_key: &private_key, known_hosts: &known_hosts };
-    write_private(&private_key, run.private_key.as_bytes())?;
+    let known_hosts = root.join("known_hosts");
+    let access = Access { user: &run.spec.ssh_user, private_key, known_hosts: &known_hosts };
     write_private(&known_hosts, run.known_hosts.as_bytes())?;
     write_private(&root.join("events.jsonl"), b"")?;
     write_private(

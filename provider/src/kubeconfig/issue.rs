@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::model::Subject;
 use crate::ansible::write_private;
 use crate::kube::field;
+use crate::secret_file::SecretFile;
 
 /// What is asked for, and of whom.
 pub(super) struct Request<'a> {
@@ -65,9 +66,9 @@ pub(super) async fn issue(
     cancel: &CancellationToken,
 ) -> Result<Issued, IssueError> {
     let folder = tempfile::Builder::new().prefix("ks-").tempdir()?;
-    let (key, hosts) = (folder.path().join("key"), folder.path().join("known_hosts"));
-    write_private(&key, request.private_key.as_bytes())?;
+    let hosts = folder.path().join("known_hosts");
     write_private(&hosts, request.known_hosts.as_bytes())?;
+    let key = SecretFile::new(request.private_key.as_bytes())?;
 
     let tool = Tool::new("ssh")
         .args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"])
@@ -75,7 +76,7 @@ pub(super) async fn issue(
         .args(["-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR", "-o"])
         .arg(format!("UserKnownHostsFile={}", hosts.display()))
         .arg("-i")
-        .arg(&key)
+        .arg(key.path())
         .args([&format!("{}@{}", request.user, request.host), "--"])
         .args(command(request))
         .env_remove("KUBESMITH_API_TOKEN")

@@ -10,11 +10,12 @@ use std::{
 };
 
 use kubesmith_lab::components;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Needs, Workspace,
     programs::{LAB, command, provider_folder, text},
+    wait_until,
 };
 
 /// A running lab and a folder for workspaces.
@@ -101,6 +102,26 @@ impl World {
     /// Sets one fault; [`Self::heal`] clears all.
     pub(crate) fn fault(&self, fault: &Value) {
         self.control("POST", "/lab/faults", fault);
+    }
+
+    /// Holds requests back until [`Self::heal`].
+    pub(crate) fn hold(&self, method: &str, path_regex: &str) {
+        self.fault(&json!({"kind": "hold", "method": method, "path_regex": path_regex}));
+    }
+
+    /// Waits until a request is held back.
+    pub(crate) fn wait_for_held_request(&self) {
+        wait_until("a request is held back", || {
+            let held = self.control("GET", "/lab/held", &Value::Null);
+            held.as_array().is_some_and(|held| !held.is_empty())
+        });
+    }
+
+    /// Runs a program in a guest; it must succeed.
+    pub(crate) fn in_guest(&self, vmid: u32, argv: &[&str]) {
+        let path = format!("/lab/guests/{vmid}/exec");
+        let done = self.control("POST", &path, &json!({"argv": argv}));
+        assert_eq!(done["status"], 0, "{argv:?} in {vmid}: {done}");
     }
 
     /// Clears every fault.

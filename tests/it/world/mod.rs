@@ -11,6 +11,7 @@ mod workspace;
 pub(crate) use lab::World;
 pub(crate) use machine::Machine;
 pub(crate) use programs::{command, lab_tool, one_line, provider_folder, root, terraform, text};
+pub(crate) use running::Running;
 pub(crate) use workspace::Workspace;
 
 use std::{

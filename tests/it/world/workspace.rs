@@ -13,7 +13,7 @@ use crate::hcl;
 
 use super::{
     World,
-    programs::{ansible_playbook, cli_config, one_line, provider_folder, terraform, text},
+    programs::{ansible_playbook, cli_config, command, one_line, provider_folder, terraform, text},
     running::Running,
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct Workspace<'w> {
 impl<'w> Workspace<'w> {
     pub(super) fn new(world: &'w World, owner: &str, hcl: &str) -> Self {
         let dir = world.folder().join(owner);
-        fs::create_dir_all(&dir).expect("a workspace");
+        fs::create_dir_all(dir.join("tmp")).expect("a workspace");
         let workspace = Self { world, owner: owner.to_owned(), dir, env: Vec::new() };
         fs::write(workspace.dir.join("versions.tf"), hcl::VERSIONS).expect("versions.tf");
         workspace.write(hcl);
@@ -59,6 +59,7 @@ impl<'w> Workspace<'w> {
             .env("TF_CLI_CONFIG_FILE", cli_config())
             .env("CHECKPOINT_DISABLE", "1")
             .env("TF_IN_AUTOMATION", "1")
+            .env("TMPDIR", self.dir.join("tmp"))
             .envs(self.settings());
         terraform
     }
@@ -178,6 +179,26 @@ impl<'w> Workspace<'w> {
         let text = fs::read_to_string(self.events_file()).unwrap_or_default();
         // The last line may still be in the making.
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Takes all events away, so that only new ones are seen.
+    pub(crate) fn forget_events(&self) {
+        fs::write(self.events_file(), "").expect("the events");
+    }
+
+    /// No temporary file holds a private key.
+    pub(crate) fn assert_no_key_is_left(&self) {
+        let mut grep = command("grep");
+        grep.args(["-rls", "PRIVATE KEY"]).arg(self.dir.join("tmp"));
+        let found = text(&grep.output().expect("grep"));
+        assert!(found.is_empty(), "a private key is left:\n{found}");
+    }
+
+    /// The folders of playbook runs: while one runs there is one.
+    pub(crate) fn runs(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.dir.join("tmp")).expect("the temporary folder").flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with("ks-")).collect()
     }
 
     /// Starts Terraform in a process group of its own.

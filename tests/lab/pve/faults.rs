@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::api::Refusal;
@@ -124,6 +125,17 @@ pub enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
+    /// Requests are held back until faults are cleared, for whoever wants to see the client while it waits.
+    Hold {
+        /// Their method; empty means any.
+        #[serde(default)]
+        method: String,
+        /// What their path (below `/api2/json`) must match.
+        path_regex: String,
+        /// Not before the work, but after it: only the answer is held back.
+        #[serde(default)]
+        answer: bool,
+    },
     /// A guest counts as running but never gets anywhere.
     NeverBoots {
         /// The machine.
@@ -150,25 +162,70 @@ fn half_a_minute() -> u64 {
 
 /// The disturbances that are set.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<Vec<(Fault, Instant)>>);
+pub(crate) struct Faults {
+    set: Mutex<Vec<(Fault, Instant)>>,
+    cleared: Notify,
+    held: Mutex<Vec<String>>,
+}
+
+/// A request that is held back, as long as its client waits for it.
+struct Held<'a>(&'a Faults, String);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = held.iter().position(|request| *request == self.1) {
+            held.remove(place);
+        }
+    }
+}
 
 impl Faults {
     /// Sets one. The text of an error is for the caller.
     pub(crate) fn add(&self, fault: Fault) -> Result<(), String> {
-        if let Fault::Http500 { path_regex, .. } | Fault::DropReply { path_regex, .. } = &fault {
+        if let Fault::Http500 { path_regex, .. }
+        | Fault::DropReply { path_regex, .. }
+        | Fault::Hold { path_regex, .. } = &fault
+        {
             Regex::new(path_regex).map_err(|error| error.to_string())?;
         }
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((fault, Instant::now()));
+        self.set.lock().unwrap_or_else(PoisonError::into_inner).push((fault, Instant::now()));
         Ok(())
     }
 
     /// Takes all back.
     pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.set.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.cleared.notify_waiters();
+    }
+
+    /// The requests that are held back now: method and path.
+    pub(crate) fn held(&self) -> Vec<String> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Holds a request (or its answer) back as long as a fault says so.
+    pub(crate) async fn hold(&self, request: &str, path: &str, is_answer: bool) {
+        loop {
+            let mut cleared = std::pin::pin!(self.cleared.notified());
+            // From here on a clearing is not missed.
+            cleared.as_mut().enable();
+            let is_held = self.any(|fault, _| {
+                matches!(fault, Fault::Hold { method, path_regex, answer }
+                    if *answer == is_answer && fits(method, path_regex, request, path))
+            });
+            if !is_held {
+                return;
+            }
+            let name = format!("{request} {path}");
+            self.held.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
+            let _held = Held(self, name);
+            cleared.await;
+        }
     }
 
     fn any(&self, matches: impl Fn(&Fault, Instant) -> bool) -> bool {
-        self.0
+        self.set
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .iter()
@@ -177,7 +234,7 @@ impl Faults {
 
     /// Uses up one of `times` of the first fault for which `times` answers.
     fn take<T>(&self, mut find: impl FnMut(&mut Fault) -> Option<(&mut u32, T)>) -> Option<T> {
-        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut faults = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         for (fault, _) in faults.iter_mut() {
             if let Some((times, found)) = find(fault)
                 && *times > 0
@@ -204,7 +261,7 @@ impl Faults {
     }
 
     pub(crate) fn slow_task(&self, kind: &str) -> Duration {
-        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let faults = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = faults.iter().map(|(fault, _)| match fault {
             Fault::SlowTask { r#type, seconds } if r#type == kind => *seconds,
             _ => 0,
@@ -213,7 +270,7 @@ impl Faults {
     }
 
     pub(crate) fn slow_node(&self, name: &str) -> Option<Duration> {
-        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let faults = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         faults.iter().find_map(|(fault, _)| match fault {
             Fault::NodeSlow { node, seconds } if node == name => {
                 Some(Duration::from_secs(*seconds))
@@ -236,7 +293,7 @@ impl Faults {
 
     /// Whether a machine's agent is silent, and if so whether it is only too slow.
     pub(crate) fn agent(&self, machine: u32) -> Option<bool> {
-        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let faults = self.set.lock().unwrap_or_else(PoisonError::into_inner);
         faults.iter().find_map(|(fault, _)| match fault {
             Fault::AgentSilent { vmid, slow } if *vmid == machine => Some(*slow),
             _ => None,

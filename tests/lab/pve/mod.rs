@@ -187,6 +187,11 @@ impl Pve {
         self.world.clear_faults();
     }
 
+    /// The requests that a fault holds back now: method and path.
+    pub fn held_requests(&self) -> Vec<String> {
+        self.world.faults.held()
+    }
+
     /// What an administrator does by hand on a node: sets or clears the lock of a machine (`qm unlock`).
     pub fn set_lock(&self, vmid: u32, lock: Option<&str>) -> Result<()> {
         let mut state = self.world.state();

@@ -111,10 +111,12 @@ impl Server {
         if self.world.faults.api_is_down() {
             return Err(Cut);
         }
+        self.world.faults.hold(&method, &path, false).await;
         let result = match self.world.faults.refuses(&method, &path) {
             Some(refusal) => Err(refusal),
             None => self.answer(request).await,
         };
+        self.world.faults.hold(&method, &path, true).await;
         let (status, reason) = match &result {
             Ok(_) => (200, "OK".to_owned()),
             Err(refusal) => (refusal.status, first_line(&refusal.message)),
