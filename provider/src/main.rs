@@ -16,6 +16,7 @@ mod ip_pool;
 mod kube;
 mod kubeconfig;
 mod ledger;
+mod looks;
 mod machine;
 mod orphans;
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::ip_lease::IpLeases;
 use crate::ip_pool::IpPools;
 use crate::ip_pool::lookup::{PoolList, PoolLookup};
 use crate::kubeconfig::Kubeconfigs;
+use crate::looks::Looks;
 use crate::templates::TemplateLookup;
 use crate::{ansible, diagnose};
 
@@ -86,6 +87,7 @@ impl Provider for Kubesmith {
         let ledger_vmid = setting("ledger_vmid", config.ledger_vmid, "KUBESMITH_LEDGER_VMID")?;
         let playbook = config.ansible_playbook;
         Ok(Context {
+            looks: Looks::new(proxmox.clone()),
             proxmox,
             ledger_vmid: ledger_vmid.unwrap_or(DEFAULT_LEDGER_VMID),
             ansible_playbook: program(
@@ -240,6 +242,8 @@ fn unreachable(error: kubesmith_proxmox::Error) -> Diag {
 pub(crate) struct Context {
     /// The client of the Proxmox VE API.
     pub(crate) proxmox: Client,
+    /// What was seen through it a moment ago.
+    pub(crate) looks: Looks,
     /// The VMID of the machine that holds the ledger.
     pub(crate) ledger_vmid: u32,
     /// The program that runs playbooks.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error as StdError;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ pub struct Client(Arc<Shared>);
 struct Shared {
     http: reqwest::Client,
     endpoints: Endpoints,
+    /// Counts the beginning and the end of every request that changes something.
+    changes: AtomicU64,
     nodes: Slots,
     clones: Slots,
 }
@@ -118,6 +121,7 @@ impl Client {
         Ok(Self(Arc::new(Shared {
             http,
             endpoints: Endpoints::new(endpoints),
+            changes: AtomicU64::new(0),
             nodes: Slots::new(REQUESTS_PER_NODE),
             clones: Slots::new(CLONES_PER_STORAGE),
         })))
@@ -126,6 +130,11 @@ impl Client {
     /// Wait for leave to begin another clone on this storage.
     pub async fn clone_slot(&self, storage: &str, deadline: &Deadline) -> Result<Permit, Error> {
         Ok(Permit { _slot: deadline.bound(self.0.clones.take(storage)).await? })
+    }
+
+    /// A number that is another one as soon as this client changes something: what was seen before is then out of date.
+    pub fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::Acquire)
     }
 
     pub(crate) async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
@@ -139,7 +148,9 @@ impl Client {
     ) -> Result<Answer<T>, Error> {
         let _slot = self.0.nodes.take(request.node()).await;
         let started = Instant::now();
+        let change = (request.method != Method::GET).then(|| Change::begin(&self.0.changes));
         let result = self.deliver(&request).await;
+        drop(change);
         let status = result.as_ref().map_or_else(Error::status, |_| Some(200));
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (method, path) = (request.method.as_str(), request.shown_path());
@@ -306,6 +317,22 @@ impl Request {
             "/{}",
             self.path.iter().map(|segment| wire::decode(segment)).collect::<Vec<_>>().join("/")
         )
+    }
+}
+
+/// A request that changes something, from its beginning to its end, even if nobody waits for the end.
+struct Change<'a>(&'a AtomicU64);
+
+impl<'a> Change<'a> {
+    fn begin(changes: &'a AtomicU64) -> Self {
+        changes.fetch_add(1, Ordering::AcqRel);
+        Self(changes)
+    }
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
     }
 }
 

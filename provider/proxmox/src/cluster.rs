@@ -35,6 +35,15 @@ pub struct Node {
     pub ssl_fingerprint: Option<String>,
 }
 
+/// Everything in the cluster's list that provisioning asks for, as of one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// All nodes, also those that are down.
+    pub nodes: Vec<Node>,
+    /// All machines that the token may see, wherever they are.
+    pub vms: Vec<VmResource>,
+}
+
 /// A machine in the cluster's list. Name, template and numbers come up to ten seconds late and are absent until then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmResource {
@@ -157,17 +166,21 @@ impl Client {
     /// All nodes, also those that are down.
     pub async fn nodes(&self) -> Result<Vec<Node>, Error> {
         let rows: Vec<Row> = self.send(get(&["nodes"])).await?;
-        let nodes = rows.into_iter().filter_map(|row| {
-            Some(Node {
-                node: row.node?,
-                online: row.status.as_deref() == Some("online"),
-                max_cpu: row.max_cpu,
-                max_memory: row.max_memory,
-                used_memory: row.memory,
-                ssl_fingerprint: row.ssl_fingerprint,
-            })
-        });
-        Ok(nodes.collect())
+        Ok(rows.into_iter().filter_map(Node::from_row).collect())
+    }
+
+    /// Nodes and machines in one answer.
+    pub async fn inventory(&self) -> Result<Inventory, Error> {
+        let rows: Vec<Row> = self.send(get(&["cluster", "resources"])).await?;
+        let mut inventory = Inventory::default();
+        for row in rows {
+            match row.kind.as_deref() {
+                Some("node") => inventory.nodes.extend(Node::from_row(row)),
+                Some("qemu" | "lxc") => inventory.vms.extend(VmResource::from_row(row)),
+                _ => {}
+            }
+        }
+        Ok(inventory)
     }
 
     /// All machines that the token may see, wherever they are.
@@ -279,6 +292,26 @@ impl Permissions {
 fn parents(path: &str) -> impl Iterator<Item = &str> {
     let inner = path.match_indices('/').skip(1).map(|(at, _)| &path[..at]);
     inner.chain(std::iter::once("/"))
+}
+
+impl Inventory {
+    /// The machine with this number, if the token may see it.
+    pub fn vm(&self, vmid: u32) -> Option<&VmResource> {
+        self.vms.iter().find(|vm| vm.vmid == vmid)
+    }
+}
+
+impl Node {
+    fn from_row(row: Row) -> Option<Self> {
+        Some(Self {
+            node: row.node?,
+            online: row.status.as_deref() == Some("online"),
+            max_cpu: row.max_cpu,
+            max_memory: row.max_memory,
+            used_memory: row.memory,
+            ssl_fingerprint: row.ssl_fingerprint,
+        })
+    }
 }
 
 impl VmResource {

@@ -20,7 +20,7 @@ mod vm_config;
 mod wire;
 
 pub use client::{Client, Options, Permit};
-pub use cluster::{Node, Permissions, Pool, Storage, Version, VmResource};
+pub use cluster::{Inventory, Node, Permissions, Pool, Storage, Version, VmResource};
 pub use error::{Class, Error, Refusal};
 pub use firewall::{IpSet, IpSetInfo, IpSetRow};
 pub use retry::{Deadline, retry};

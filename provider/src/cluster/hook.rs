@@ -13,6 +13,7 @@ use super::model::{Cluster, Node, clone_mode};
 use super::preflight;
 use super::target::{Machine, Target};
 use crate::provider::{Context, deadline};
+use crate::ssh::KnownHosts;
 
 /// Adds to the plan.
 pub(super) async fn plan(cx: &Cx<Context>, plan: &mut Plan<Cluster>) -> Result<()> {
@@ -28,17 +29,21 @@ pub(super) async fn plan(cx: &Cx<Context>, plan: &mut Plan<Cluster>) -> Result<(
         None => Vec::new(),
     };
     if !plan.is_create() {
-        let surplus =
-            target.as_ref().is_some_and(|t| existing.iter().any(|vmid| t.machine(*vmid).is_none()));
-        if !new.is_empty() || surplus {
-            plan.set_unknown("nodes");
-            plan.set_unknown("known_hosts");
-        }
         let whole: Value<String> = plan.before("kubeconfig");
         if whole.is_null() {
+            plan.set_unknown("kubeconfig");
+        }
+        let pinned: Value<String> = plan.before("known_hosts");
+        let pinned = KnownHosts::parse(pinned.as_ref().map_or("", String::as_str));
+        let stays = |target: &Target| {
+            new.is_empty()
+                && existing.iter().all(|vmid| target.machine(*vmid).is_some())
+                && target.machines.iter().all(|machine| pinned.contains(machine.address))
+        };
+        // Machines are only made and removed where the plan says that they may change.
+        if whole.is_null() || !target.as_ref().is_some_and(stays) {
             plan.set_unknown("nodes");
             plan.set_unknown("known_hosts");
-            plan.set_unknown("kubeconfig");
         }
     }
     if plan.is_create() || !new.is_empty() {

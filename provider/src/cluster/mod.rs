@@ -91,7 +91,7 @@ impl Resource for Clusters {
         let spec = plan.spec();
         let site =
             Site::new(context, context.owner()?, &spec, &key, limits(cx), progress_of(&prior));
-        let target = Target::of(&spec);
+        let target = Target { settled: !plan.nodes.is_unknown(), ..Target::of(&spec) };
         check(&site, &target).await?;
         Ok(Cluster { leases, ..build(cx, &site, &target, plan).await? })
     }
@@ -137,7 +137,10 @@ async fn build(
     target: &Target,
     mut plan: Cluster,
 ) -> Result<Cluster> {
-    plan.nodes = Value::Null;
+    // Which machines there are was either left open by the plan, or does not change.
+    if plan.nodes.is_unknown() {
+        plan.nodes = Value::Null;
+    }
     let state = Mutex::new(plan);
     let save = |site: &Site<'_>| {
         let progress = site.progress().clone();
@@ -151,7 +154,9 @@ async fn build(
     let observed = converge(site, target, &save).await?;
     save(site);
     let mut state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
-    state.nodes = Value::Known(converge::nodes(target, &observed));
+    if state.nodes.is_null() {
+        state.nodes = Value::Known(converge::nodes(target, &observed));
+    }
     Ok(state)
 }
 

@@ -82,13 +82,13 @@ pub(crate) struct Cluster {
     pub(crate) kubeconfig: Value<Secret<String>>,
     /// The machines that are as they should be. One that is missing, stopped or unfinished is not in the list, one
     /// that is too many is; the next apply repairs both.
-    #[tf(computed)]
+    #[tf(computed, keep)]
     pub(crate) nodes: Value<Vec<Node>>,
     /// Private key of the account on the machines, in OpenSSH format.
     #[tf(computed, keep)]
     pub(crate) ssh_private_key: Value<Secret<String>>,
     /// The machines' SSH host keys, for a `known_hosts` file.
-    #[tf(computed)]
+    #[tf(computed, keep)]
     pub(crate) known_hosts: Value<String>,
 }
 

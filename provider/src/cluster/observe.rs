@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use kubesmith_proxmox::{Client, Deadline, Error, VmResource, retry};
+use kubesmith_proxmox::{Client, Deadline, Error, Inventory, VmResource, retry};
 use kubesmith_spec::MachineSize;
 
 use super::placement::Room;
@@ -26,13 +26,13 @@ const API_PATIENCE: Duration = Duration::from_secs(15);
 /// All that planning needs to know.
 pub(super) async fn observe(site: &Site<'_>, target: &Target) -> Result<Observed, Error> {
     let deadline = site.deadline();
-    let vms = retry(&deadline, || site.client().vms()).await?;
-    let machines = machines(site, &vms, target, &deadline).await?;
+    let inventory = retry(&deadline, || site.client().inventory()).await?;
+    let machines = machines(site, &inventory, target, &deadline).await?;
     let complete = target.machines.iter().all(|machine| is_usable(machines.get(&machine.vmid)));
     let room = if complete {
         Room::default()
     } else {
-        room::look(site.client(), site.spec, &vms, &deadline).await?
+        room::look(site.client(), site.spec, &inventory, &deadline).await?
     };
     let kubernetes = if target.machines.is_empty() {
         Kubernetes::NotAsked
@@ -45,16 +45,13 @@ pub(super) async fn observe(site: &Site<'_>, target: &Target) -> Result<Observed
 /// What is on the cluster's VMIDs.
 pub(super) async fn machines(
     site: &Site<'_>,
-    vms: &[VmResource],
+    inventory: &Inventory,
     target: &Target,
     deadline: &Deadline,
 ) -> Result<BTreeMap<u32, Seen>, Error> {
-    let online: BTreeSet<String> = retry(deadline, || site.client().nodes())
-        .await?
-        .into_iter()
-        .filter(|n| n.online)
-        .map(|n| n.node)
-        .collect();
+    let vms = &inventory.vms;
+    let nodes = inventory.nodes.iter();
+    let online: BTreeSet<&str> = nodes.filter(|n| n.online).map(|n| n.node.as_str()).collect();
     let progress = site.progress().clone();
     let vmids =
         site.spec.leases.iter().flat_map(kubesmith_spec::Lease::places).map(|(_, vmid)| vmid);
@@ -63,7 +60,7 @@ pub(super) async fn machines(
         let (online, progress) = (&online, &progress);
         async move {
             let wanted = target.machine(row.vmid).is_some() || row.tags.contains(stamp::TAG);
-            if !online.contains(&row.node) {
+            if !online.contains(row.node.as_str()) {
                 return Ok(wanted.then(|| (row.vmid, Seen::OutOfReach { host: row.node.clone() })));
             }
             let seen = look(site, row, progress, deadline).await?;
@@ -72,7 +69,7 @@ pub(super) async fn machines(
     });
     let seen = try_join_all(looks).await?.into_iter().flatten().collect();
     let unlisted = target.machines.iter().filter(|m| vms.iter().all(|vm| vm.vmid != m.vmid));
-    let node = online.first().map_or("", String::as_str);
+    let node = online.first().copied().unwrap_or_default();
     try_join_all(unlisted.map(|machine| confirm_free(site.client(), machine.vmid, node, deadline)))
         .await?;
     Ok(seen)

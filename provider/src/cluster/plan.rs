@@ -143,6 +143,15 @@ pub(crate) enum Refusal {
         /// The node.
         host: String,
     },
+    /// The user agreed to a change that leaves the machines alone, but one of them is not there.
+    #[error(
+        "{machine} is gone or unfinished, and Terraform's plan does not say that it is made anew; \
+         plan again, with a refresh, and apply that"
+    )]
+    Unplanned {
+        /// Which machine.
+        machine: String,
+    },
     /// A disk cannot become smaller.
     #[error(
         "the disk of {machine} has {is} GiB and cannot shrink to {wanted} GiB; raise disk_gib or replace the cluster"
@@ -273,6 +282,9 @@ fn machines(target: &Target, world: &World<'_>) -> Result<Vec<Step>, Refusal> {
     let mut steps = Vec::new();
     for machine in &target.machines {
         match world.usable(machine) {
+            None if target.settled => {
+                return Err(Refusal::Unplanned { machine: machine.to_string() });
+            }
             None => {
                 steps.extend(world.ours(machine.vmid).into_iter().flat_map(remove));
                 let placement =

@@ -29,7 +29,7 @@ pub(super) async fn preflight(
         return found;
     }
     route(new, &mut found);
-    if let Err(error) = datacentre(&context.proxmox, spec, new, deadline, &mut found).await {
+    if let Err(error) = datacentre(context, spec, new, deadline, &mut found).await {
         found.push(diagnose::proxmox("Unable to check the datacentre", &error));
     }
     found
@@ -93,15 +93,16 @@ fn route(new: &[Machine], found: &mut Diags) {
 }
 
 async fn datacentre(
-    client: &Client,
+    context: &Context,
     spec: &ClusterSpec,
     new: &[Machine],
     deadline: &Deadline,
     found: &mut Diags,
 ) -> Result<(), kubesmith_proxmox::Error> {
-    let vms = retry(deadline, || client.vms()).await?;
-    let room = room::look(client, spec, &vms, deadline).await?;
-    if !template(client, spec, new, &vms, &room, deadline, found).await? {
+    let client = &context.proxmox;
+    let inventory = context.looks.inventory(deadline).await?;
+    let room = room::look(client, spec, &inventory, deadline).await?;
+    if !template(client, spec, new, &inventory.vms, &room, deadline, found).await? {
         return Ok(());
     }
     if let Err(error) = placement::place(new, &room, BTreeMap::new()) {

@@ -3,7 +3,6 @@
 //! Drift is shown where a person sees it in the plan: a machine that is not as it should be is not in
 //! `nodes`, and a changed size stands in the size attributes. Apply repairs both.
 
-use kubesmith_proxmox::retry;
 use kubesmith_spec::Role;
 use kubesmith_tfplugin::{Diag, Result, Value};
 
@@ -28,8 +27,8 @@ pub(super) async fn read(site: &Site<'_>, mut state: Cluster) -> Result<Reading>
     let target = Target::of(site.spec);
     let deadline = site.deadline();
     let seen = async {
-        let vms = retry(&deadline, || site.client().vms()).await?;
-        observe::machines(site, &vms, &target, &deadline).await
+        let inventory = site.context.looks.inventory(&deadline).await?;
+        observe::machines(site, &inventory, &target, &deadline).await
     };
     let seen = seen.await.map_err(|error| diagnose::proxmox(summary, &error))?;
     let known = |seen: &Seen| match seen {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kubesmith_proxmox::{Client, Deadline, Disk, Error, VmConfig, VmResource, retry};
+use kubesmith_proxmox::{Client, Deadline, Disk, Error, Inventory, VmConfig, VmResource, retry};
 use kubesmith_spec::ClusterSpec;
 
 use super::placement::{Host, Room, Template};
@@ -12,14 +12,13 @@ const MIB: u64 = 1 << 20;
 /// Bytes in a GiB.
 pub(super) const GIB: u64 = 1 << 30;
 
-/// What new machines of this cluster may use. `vms` is the list of all VMs that the token may see.
+/// What new machines of this cluster may use.
 pub(super) async fn look(
     client: &Client,
     spec: &ClusterSpec,
-    vms: &[VmResource],
+    Inventory { nodes, vms }: &Inventory,
     deadline: &Deadline,
 ) -> Result<Room, Error> {
-    let nodes = retry(deadline, || client.nodes()).await?;
     let online: BTreeSet<&str> =
         nodes.iter().filter(|node| node.online).map(|node| node.node.as_str()).collect();
     let allowed = |name: &str| {

@@ -12,6 +12,8 @@ use kubesmith_spec::{ClusterSpec, MachineSize, NodeName, Role};
 pub(crate) struct Target {
     /// In the order of their addresses in the leases.
     pub(crate) machines: Vec<Machine>,
+    /// The user was told that all of them are there and stay: none may be made.
+    pub(crate) settled: bool,
 }
 
 /// One machine as it should be.
@@ -42,7 +44,7 @@ impl Target {
             };
             Machine { name, role, address, vmid, lease, size }
         });
-        Self { machines: machines.collect() }
+        Self { machines: machines.collect(), settled: false }
     }
 
     /// Nothing at all: what a destroy aims at.

@@ -42,7 +42,7 @@ impl Resource for IpLeases {
 
         let ledger = Ledger::open(context, &deadline(cx)).await?;
         let pool = ledger.pool(&state.pool).await?;
-        let (rows, _) = ledger.rows(&pool.name).await?;
+        let (rows, _) = ledger.recent_rows(&pool.name).await?;
         Ok(rows.claim(&transaction).map(|claim| IpLease::of(&pool, &claim)))
     }
 

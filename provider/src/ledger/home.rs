@@ -24,7 +24,12 @@ pub(crate) async fn find(context: &Context, deadline: &Deadline) -> Result<Optio
     let (client, vmid) = (&context.proxmox, context.ledger_vmid);
     let failed = |error: Error| diagnose::proxmox("Unable to find the address ledger", &error);
 
-    let Some(row) = retry(deadline, || client.find_vm(vmid)).await.map_err(failed)? else {
+    let seen = context.looks.inventory(deadline).await.map_err(failed)?;
+    let seen = match seen.vm(vmid) {
+        Some(row) => Some(row.clone()),
+        None => retry(deadline, || client.find_vm(vmid)).await.map_err(failed)?,
+    };
+    let Some(row) = seen else {
         let free = retry(deadline, || client.vmid_is_free(vmid)).await.map_err(failed)?;
         return if free { Ok(None) } else { Err(hidden(vmid).into()) };
     };

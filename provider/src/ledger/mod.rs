@@ -19,7 +19,7 @@ pub(crate) mod rows;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use kubesmith_proxmox::{Deadline, Error, retry};
+use kubesmith_proxmox::{Deadline, Error, IpSet, retry};
 use kubesmith_spec::{AddressRange, PoolName, Transaction};
 use kubesmith_tfplugin::{Diag, Result};
 
@@ -57,10 +57,15 @@ impl<'a> Ledger<'a> {
         let set = retry(&self.deadline, || client.ip_set(&self.node, vmid, pool.as_str()))
             .await
             .map_err(|error| unreadable(pool, &error))?;
-        let entries = set.rows.iter().map(|row| (row.cidr.as_str(), row.comment.as_str()));
-        // Without a clock nothing is ever old, so nothing is swept away.
-        let now = set.server_time.and_then(|time| u64::try_from(time).ok()).unwrap_or(0);
-        Ok((Rows::new(entries, set.digest.clone()), now))
+        Ok(read(&set))
+    }
+
+    /// The same as of a moment ago, for who only looks.
+    pub(crate) async fn recent_rows(&self, pool: &PoolName) -> Result<(Rows, u64)> {
+        let (looks, vmid) = (&self.context.looks, self.context.ledger_vmid);
+        let set = looks.rows(&self.node, vmid, pool, &self.deadline).await;
+        let set = set.map_err(|error| unreadable(pool, &error))?;
+        Ok(read(&set))
     }
 
     /// Takes addresses, or takes up what a killed run of the same owner has left under that name.
@@ -211,6 +216,13 @@ impl<'a> Ledger<'a> {
 
 fn random_transaction() -> Transaction {
     Transaction::from_bits(rand::random())
+}
+
+fn read(set: &IpSet) -> (Rows, u64) {
+    let entries = set.rows.iter().map(|row| (row.cidr.as_str(), row.comment.as_str()));
+    // Without a clock nothing is ever old, so nothing is swept away.
+    let now = set.server_time.and_then(|time| u64::try_from(time).ok()).unwrap_or(0);
+    (Rows::new(entries, set.digest.clone()), now)
 }
 
 fn unreadable(pool: &PoolName, error: &Error) -> Diag {

@@ -1,5 +1,7 @@
 //! The pools of a ledger: its sets, whose comments describe them.
 
+use std::sync::Arc;
+
 use kubesmith_proxmox::{Error, IpSetInfo, retry};
 use kubesmith_spec::PoolName;
 use kubesmith_tfplugin::{Diag, Result};
@@ -25,7 +27,7 @@ impl Ledger<'_> {
     /// The pool of that name, or `None`.
     pub(crate) async fn find_pool(&self, name: &PoolName) -> Result<Option<Pool>> {
         let sets = self.sets().await?;
-        let Some(set) = sets.into_iter().find(|set| set.name == name.as_str()) else {
+        let Some(set) = sets.iter().find(|set| set.name == name.as_str()) else {
             return Ok(None);
         };
         match Pool::parse(name.clone(), &set.comment) {
@@ -139,9 +141,10 @@ impl Ledger<'_> {
         }
     }
 
-    async fn sets(&self) -> Result<Vec<IpSetInfo>> {
-        let (client, vmid) = (&self.context.proxmox, self.context.ledger_vmid);
-        retry(&self.deadline, || client.ip_sets(&self.node, vmid))
+    async fn sets(&self) -> Result<Arc<Vec<IpSetInfo>>> {
+        let (looks, vmid) = (&self.context.looks, self.context.ledger_vmid);
+        looks
+            .sets(&self.node, vmid, &self.deadline)
             .await
             .map_err(|error| diagnose::proxmox("Unable to read the address ledger", &error).into())
     }

@@ -21,7 +21,7 @@ fn target(workers: u32) -> Target {
     let first = machine("demo-cp-1".into(), Role::ControlPlane, 0);
     let others =
         (1..=workers).map(|index| machine(format!("demo-worker-{index}"), Role::Worker, index));
-    Target { machines: std::iter::once(first).chain(others).collect() }
+    Target { machines: std::iter::once(first).chain(others).collect(), settled: false }
 }
 
 fn room() -> Room {
@@ -364,6 +364,18 @@ fn a_failed_create_that_kept_its_key_goes_on_where_it_stopped() {
     converge(&target(1), &mut seen, 10);
     kill(&mut seen, true);
     insta::assert_snapshot!(text(&plan(&target(1), &seen).unwrap()), @"configure Kubernetes on demo-cp-1, demo-worker-1");
+}
+
+#[test]
+fn a_machine_that_the_user_was_told_stays_is_not_made_anew_unasked() {
+    let target = Target { settled: true, ..target(1) };
+    let mut seen = healthy(&target);
+    assert_eq!(plan(&target, &seen), Ok(Vec::new()));
+    edit(&mut seen, 19202, |worker| worker.running = false);
+    assert!(text(&plan(&target, &seen).unwrap()).contains("start demo-worker-1"));
+    seen.machines.remove(&19202);
+    let refused = plan(&target, &seen).unwrap_err().to_string();
+    assert!(refused.starts_with("demo-worker-1 (VM 19202) is gone"), "{refused}");
 }
 
 #[test]
