@@ -195,15 +195,12 @@ const REQUESTS: &[(&str, usize, &str)] = &[
         3,
         "preflight: what the token may do on pool, storage and bridge",
     ),
-    (
-        "GET    /nodes",
-        12,
-        "each look begins with which nodes are up: 6 looks, preflight, the ledger's home",
-    ),
+    ("GET    /nodes", 1, "where the ledger's machine is made, once in a datacentre"),
     (
         "GET    /cluster/resources",
-        16,
-        "each look: which VMs exist where; preflight; the ledger's home, for each resource",
+        12,
+        "which nodes are up and which VMs exist where: one look that resources share for a moment, and each look \
+         before and after writes",
     ),
     (
         "GET    /cluster/nextid",
@@ -227,8 +224,8 @@ const REQUESTS: &[(&str, usize, &str)] = &[
     ),
     (
         "GET    /nodes/NODE/qemu/VMID/firewall/ipset",
-        6,
-        "the pool's data, for pool, lease and cluster",
+        3,
+        "the pool's data: before it is made, and then shared by lease and cluster",
     ),
     (
         "GET    /nodes/NODE/qemu/VMID/firewall/ipset/lab",
