@@ -3,8 +3,11 @@
 //! The summary comes from whoever tried something ("Unable to create lease lab/demo"); the detail is
 //! written here, by the class of the error and never by its text.
 
+use std::io::Write as _;
+use std::process::ExitCode;
+
 use kubesmith_proxmox::{Class, Error, Refusal};
-use kubesmith_tfplugin::Diag;
+use kubesmith_tfplugin::{Diag, Diags};
 
 use crate::machine::RemoveError;
 
@@ -15,6 +18,15 @@ pub(crate) fn proxmox(summary: impl Into<String>, error: &Error) -> Diag {
         Some(step) => format!("{said}\n\n{step}"),
         None => said,
     })
+}
+
+/// Says on standard error what went wrong, for the tasks of administrators.
+pub(crate) fn complain(diags: &Diags) -> ExitCode {
+    for diag in diags {
+        let gap = if diag.summary.is_empty() || diag.detail.is_empty() { "" } else { "\n\n" };
+        let _ = writeln!(std::io::stderr(), "Error: {}{gap}{}\n", diag.summary, diag.detail);
+    }
+    ExitCode::FAILURE
 }
 
 /// An error of a removal under this summary.

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 mod ansible;
+mod bootstrap;
 mod cluster;
 mod diagnose;
 mod events;
@@ -38,6 +39,7 @@ const ADDRESS: &str = "registry.terraform.io/kubesmith/kubesmith";
 #[derive(clap::Parser)]
 #[command(arg_required_else_help = true)]
 enum Task {
+    Bootstrap(bootstrap::Options),
     Orphans(orphans::Options),
     #[command(subcommand)]
     Ledger(rebuild::Task),
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
             kubesmith_tfplugin::serve(ADDRESS, provider::Kubesmith)
         }
         Some(_) => match Task::parse() {
+            Task::Bootstrap(options) => bootstrap::run(&options),
             Task::Orphans(options) => orphans::run(&options),
             Task::Ledger(task) => rebuild::run(&task),
         },

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use kubesmith_proxmox::{ApiToken, Client, Deadline, Options, Trust};
+use kubesmith_proxmox::{ApiToken, Client, Credentials, Deadline, Options, Trust};
 use kubesmith_spec::OwnerName;
 use kubesmith_tfplugin::{
     Cx, DataSources, Diag, EphemeralResources, Model, Provider, Resources, Result, Secret, Text,
@@ -29,7 +29,7 @@ const LOOKING: Duration = Duration::from_mins(2);
 /// Where the endpoint may come from.
 const ENDPOINT: &str = "KUBESMITH_ENDPOINT";
 /// The VMID of the ledger if none is configured.
-const DEFAULT_LEDGER_VMID: u32 = 9990;
+pub(crate) const DEFAULT_LEDGER_VMID: u32 = 9990;
 
 /// The provider.
 pub(crate) struct Kubesmith;
@@ -113,19 +113,25 @@ impl Provider for Kubesmith {
 }
 
 impl ProviderConfig {
-    /// How to reach Proxmox.
-    fn options(&self, terraform_version: &str) -> Result<Options> {
-        let endpoints = self.addresses()?;
+    /// How to reach Proxmox, and as whom.
+    pub(crate) fn options(&self, terraform_version: &str) -> Result<Options> {
         let token = self.api_token.as_ref().map(|token| token.expose().parse::<ApiToken>());
         let token = match token {
             Some(Err(error)) => return Err(faulty("api_token", &error.to_string()).into()),
             Some(Ok(token)) => Some(token),
             None => setting("api_token", None, "KUBESMITH_API_TOKEN")?,
         };
+        let mut options = self.place(terraform_version)?;
         let token = token.ok_or_else(|| {
             needed("api_token", "KUBESMITH_API_TOKEN", "an API token, user@realm!name=secret")
         })?;
-        let mut options = Options::new(endpoints, token);
+        options.credentials = token.into();
+        Ok(options)
+    }
+
+    /// How to reach Proxmox, as nobody yet.
+    pub(crate) fn place(&self, terraform_version: &str) -> Result<Options> {
+        let mut options = Options::new(self.addresses()?, Credentials::Nobody);
         options.trust = self.trust()?;
         let version = env!("CARGO_PKG_VERSION");
         options.user_agent =
@@ -254,6 +260,18 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// For an administrator, who manages no lease and runs no playbook.
+    pub(crate) fn of_administrator(proxmox: Client, ledger_vmid: u32) -> Self {
+        Self {
+            looks: Looks::new(proxmox.clone()),
+            proxmox,
+            ledger_vmid,
+            ansible_playbook: PathBuf::new(),
+            owner: None,
+            leases: Mutex::default(),
+        }
+    }
+
     /// The Terraform state on whose behalf this runs.
     pub(crate) fn owner(&self) -> Result<&OwnerName> {
         self.owner.as_ref().ok_or_else(|| {

@@ -7,6 +7,7 @@ mod tidy;
 mod world;
 
 mod bad_input;
+mod bootstrap;
 mod change;
 mod components;
 mod crash;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::ext::ReasonPhrase;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,9 +17,9 @@ use url::{Host, Url};
 
 use crate::endpoints::Endpoints;
 use crate::error::{Class, Error};
+use crate::login::Credentials;
 use crate::retry::Deadline;
 use crate::tls::{self, Trust};
-use crate::token::ApiToken;
 use crate::wire;
 
 /// Requests in flight per node. A node has three workers, and each runs one call at a time.
@@ -50,7 +50,7 @@ pub struct Options {
     /// `https://host:8006` of one node or several; the next is tried when one cannot be reached.
     pub endpoints: Vec<Url>,
     /// Who we are.
-    pub token: ApiToken,
+    pub credentials: Credentials,
     /// Who they are.
     pub trust: Trust,
     /// Time for a connection.
@@ -69,10 +69,10 @@ pub struct Permit {
 
 impl Options {
     /// System roots, usual timeouts.
-    pub fn new(endpoints: Vec<Url>, token: ApiToken) -> Self {
+    pub fn new(endpoints: Vec<Url>, credentials: impl Into<Credentials>) -> Self {
         Self {
             endpoints,
-            token,
+            credentials: credentials.into(),
             trust: Trust::SystemRoots,
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(45),
@@ -84,7 +84,7 @@ impl Options {
 impl Client {
     /// Make a client. Nothing is sent yet.
     pub fn new(options: Options) -> Result<Self, Error> {
-        let Options { endpoints, token, trust, connect_timeout, request_timeout, user_agent } =
+        let Options { endpoints, credentials, trust, connect_timeout, request_timeout, user_agent } =
             options;
         if endpoints.is_empty() {
             return Err(Error::local(Class::Malformed, "no endpoint is given"));
@@ -112,7 +112,7 @@ impl Client {
             .connect_timeout(connect_timeout)
             .timeout(request_timeout)
             .user_agent(user_agent)
-            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, token.header())]));
+            .default_headers(credentials.headers());
         if endpoints.iter().all(is_loopback) {
             builder = builder.no_proxy();
         }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
-use crate::{Class, Client, ConfigUpdate, Error, Options, Upid};
+use crate::{ApiToken, Class, Client, ConfigUpdate, Error, Options, Upid};
 
 const SECRET: &str = "6f1a0c52-secret-of-the-token";
 const UPID: &str = "UPID:pve:00000330:0003BE25:6B02D58C:qmclone:9000:root@pam!tf:";
@@ -31,7 +31,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let address = listener.local_addr().expect("its address");
     runtime.spawn(serve(listener));
     let endpoint = format!("http://{address}").parse::<url::Url>().expect("a URL");
-    let token = format!("root@pam!tf={SECRET}").parse().expect("a token");
+    let token = format!("root@pam!tf={SECRET}").parse::<ApiToken>().expect("a token");
     let client = Client::new(Options::new(vec![endpoint], token)).expect("a client");
     World { runtime, client, upid: UPID.parse().expect("a UPID") }
 });

@@ -4,6 +4,7 @@
 //! awaited by their [`Upid`], and below them the calls themselves. It decides nothing: whether a machine is ours, whether to
 //! retry an unknown outcome, and in which order things happen is the caller's business.
 
+mod access;
 mod client;
 mod cluster;
 mod endpoints;
@@ -11,6 +12,7 @@ mod error;
 mod firewall;
 #[cfg(any(test, fuzzing))]
 pub mod hostile;
+mod login;
 mod retry;
 mod task;
 mod tls;
@@ -19,10 +21,12 @@ mod vm;
 mod vm_config;
 mod wire;
 
+pub use access::{Acl, AclRow, Role};
 pub use client::{Client, Options, Permit};
 pub use cluster::{Inventory, Node, Permissions, Pool, Storage, Version, VmResource};
 pub use error::{Class, Error, Refusal};
 pub use firewall::{IpSet, IpSetInfo, IpSetRow};
+pub use login::{Credentials, Ticket};
 pub use retry::{Deadline, retry};
 pub use task::{InvalidUpid, TaskOutcome, Upid};
 pub use tls::{Fingerprint, InvalidFingerprint, Trust};

@@ -24,6 +24,11 @@ impl ApiToken {
         &self.id
     }
 
+    /// The whole token with its secret, `user@realm!name=secret`: for the one file that keeps it.
+    pub fn expose(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{}={}", self.id, *self.secret))
+    }
+
     pub(crate) fn header(&self) -> HeaderValue {
         let text = Zeroizing::new(format!("PVEAPIToken={}={}", self.id, *self.secret));
         let mut value =

@@ -249,6 +249,9 @@ fn privileges(spec: &ClusterSpec, room: &Room, permissions: &Permissions, found:
             spec.storage.as_ref().map_or(template.storage.as_str(), |storage| storage.as_str());
         needed.push((format!("/storage/{storage}"), "Datastore.AllocateSpace"));
     }
+    if room.hosts.iter().any(|host| host.free_mib.is_none()) {
+        needed.push(("/nodes".to_owned(), "Sys.Audit"));
+    }
     needed.sort();
     needed.dedup();
     let lacking: Vec<String> = needed

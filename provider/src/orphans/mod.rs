@@ -59,7 +59,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&Diag::from_error(&error).into()),
+        Err(error) => return diagnose::complain(&Diag::from_error(&error).into()),
     };
     let cancel = CancellationToken::new();
     let interrupted = cancel.clone();
@@ -70,7 +70,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     });
     match runtime.block_on(answer(options, &cancel)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(diags) => complain(&diags),
+        Err(diags) => diagnose::complain(&diags),
     }
 }
 
@@ -234,12 +234,4 @@ impl Options {
 /// Prints. Whoever closes our standard output does not stop a removal.
 pub(crate) fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
-pub(crate) fn complain(diags: &Diags) -> ExitCode {
-    for diag in diags {
-        let gap = if diag.summary.is_empty() || diag.detail.is_empty() { "" } else { "\n\n" };
-        let _ = writeln!(std::io::stderr(), "Error: {}{gap}{}\n", diag.summary, diag.detail);
-    }
-    ExitCode::FAILURE
 }

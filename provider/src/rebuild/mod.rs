@@ -19,7 +19,7 @@ use self::wanted::Wanted;
 use crate::diagnose;
 use crate::ledger::{Ledger, home};
 use crate::machine::{self, Found};
-use crate::orphans::{complain, say};
+use crate::orphans::say;
 use crate::provider::{Context, Kubesmith, ProviderConfig};
 use crate::stamp::TAG;
 
@@ -76,11 +76,11 @@ impl FromStr for State {
 pub(crate) fn run(Task::Rebuild(options): &Task) -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&Diag::from_error(&error).into()),
+        Err(error) => return diagnose::complain(&Diag::from_error(&error).into()),
     };
     match runtime.block_on(rebuild(options)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(diags) => complain(&diags),
+        Err(diags) => diagnose::complain(&diags),
     }
 }
 

@@ -28,11 +28,17 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(super) fn start(needs: Needs, turn: Option<MutexGuard<'static, ()>>) -> Self {
+    /// `version` is that of Proxmox VE; none leaves it to the lab.
+    pub(super) fn start(
+        needs: Needs,
+        version: Option<&str>,
+        turn: Option<MutexGuard<'static, ()>>,
+    ) -> Self {
         provider_folder();
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut serve = command(LAB);
         serve.arg("serve").args(["--seed", "demo"]);
+        serve.args(version.map(|version| format!("--pve-version={version}")));
         if needs == Needs::Terraform {
             serve.arg("--pve-only");
         }
@@ -143,9 +149,20 @@ impl World {
         path: &str,
         form: &[(&str, &str)],
     ) -> (u16, Value) {
+        self.proxmox_as(self.about("token"), method, path, form)
+    }
+
+    /// The same with another token.
+    pub(crate) fn proxmox_as(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> (u16, Value) {
         let mut curl = self.inside("curl");
         curl.args(["-sS", "-X", method, "--cacert", self.about("ca_file"), "-w", "\n%{http_code}"]);
-        curl.arg("-H").arg(format!("Authorization: PVEAPIToken={}", self.about("token")));
+        curl.arg("-H").arg(format!("Authorization: PVEAPIToken={token}"));
         for (key, value) in form {
             curl.arg("--data-urlencode").arg(format!("{key}={value}"));
         }

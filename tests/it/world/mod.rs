@@ -38,12 +38,21 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Begins a test: `None` (and a line that says why) where the machine can't run it.
 pub(crate) fn world(needs: Needs) -> Option<World> {
+    start(needs, None)
+}
+
+/// The same with this version of Proxmox VE.
+pub(crate) fn world_of(needs: Needs, version: &str) -> Option<World> {
+    start(needs, Some(version))
+}
+
+fn start(needs: Needs, version: Option<&str>) -> Option<World> {
     if !able(needs) {
         return None;
     }
     let turn = (needs == Needs::Kubernetes)
         .then(|| ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner));
-    Some(World::start(needs, turn))
+    Some(World::start(needs, version, turn))
 }
 
 /// Whether the machine has what a test needs; says why not.

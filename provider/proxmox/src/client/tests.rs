@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{CloneVm, DestroyDisks, Upid};
+use crate::{ApiToken, CloneVm, DestroyDisks, Upid};
 
 mod connections;
 
