@@ -18,7 +18,7 @@ use url::{ParseError, Url};
 use crate::world::{command, lab_tool};
 
 /// A page has come, or something is wrong.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// Looks for barriers; see the folder's README.
 const AXE: &str = include_str!("../../fixtures/axe/axe.min.js");
 const WIDE: (u32, u32) = (1200, 800);
@@ -279,7 +279,7 @@ impl Drop for Browser {
     }
 }
 
-/// "ChromeDriver was started successfully on port 34567."
+/// `ChromeDriver was started successfully on port 34567.`
 fn port(said: &mut impl BufRead) -> u16 {
     let found = said.lines().map_while(Result::ok).find_map(|line| {
         line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
