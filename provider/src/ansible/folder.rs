@@ -120,6 +120,13 @@ mod tests {
     }
 
     #[test]
+    fn where_none_can_be_made_that_is_said() {
+        let error = Folder::new_in(Path::new("/nonexistent")).err().unwrap();
+        let said = crate::ansible::PlayError::from(error).to_string();
+        assert!(said.starts_with("the folder for the playbook could not be written: "), "{said}");
+    }
+
+    #[test]
     fn only_what_nobody_holds_any_more_is_swept_away() {
         let parent = tempfile::tempdir().unwrap();
         let living = Folder::new_in(parent.path()).unwrap();

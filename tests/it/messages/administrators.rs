@@ -113,3 +113,19 @@ fn what_keeps_a_ledger_from_being_made_again_is_said() {
     world.heal();
     admin.destroy();
 }
+
+#[test]
+fn what_keeps_tenants_from_being_prepared_is_said() {
+    let Some(world) = world(Needs::Terraform) else { return };
+    let admin = world.workspace("admin", "");
+    let bootstrap = |more: &[&str]| {
+        let site = ["--storage", "shared", "--template", "9000", "--tenant", "net1=vmbr0/119"];
+        provider_fails(&admin, &["bootstrap"], &[&site, more].concat())
+    };
+    refused(&world, "GET", "/access/");
+    let text = bootstrap(&[]);
+    says(&text, &["Unable to look at the access control", "out of cheese"]);
+    world.heal();
+    refused(&world, "POST", "/access/roles");
+    says(&bootstrap(&["--apply"]), &["Unable to create role Kubesmith", "out of cheese"]);
+}

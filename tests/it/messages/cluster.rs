@@ -287,6 +287,28 @@ fn what_keeps_a_cluster_from_growing_or_going_is_said() {
     world.assert_empty();
 }
 
+/// Between two steps somebody takes the machine for something else: the next step looks, and touches nothing.
+#[test]
+fn a_machine_that_changes_hands_between_two_steps_is_not_touched() {
+    let Some(world) = world(Needs::Terraform) else { return };
+    let workspace = world.workspace("course-1", &hcl::all(0));
+    let resize = "/19201/resize$";
+    world.fault(&json!({"kind": "hold", "method": "PUT", "path_regex": resize, "answer": true}));
+    let running = workspace.start(&["apply", "-auto-approve", "-no-color"]);
+    world.wait_for_held_request();
+    let node = node_of(&world, 19201);
+    let config = format!("/nodes/{node}/qemu/19201/config");
+    world.proxmox("PUT", &config, &[("description", "mine now")]);
+    world.heal();
+    let (ok, text) = running.finish();
+    assert!(!ok, "{text}");
+    let text = one_line(&text);
+    says(&text, &["VM 19201 is ", "not the machine that was meant; it was not touched"]);
+    world.stop_and_delete(&node, 19201);
+    workspace.destroy();
+    world.assert_empty();
+}
+
 #[test]
 fn a_machine_with_another_host_key_is_not_entered() {
     let Some(world) = world(Needs::Guests) else { return };

@@ -3,7 +3,7 @@
 use super::{plan, refused, says, ssh_key};
 use crate::{
     hcl,
-    world::{Needs, world},
+    world::{Needs, one_line, world},
 };
 
 #[test]
@@ -82,4 +82,16 @@ fn a_credential_that_is_not_to_be_had_is_said_so() {
         workspace.write(&credential(endpoint, key, host, more));
         says(&plan(&workspace), parts);
     }
+
+    // Somebody cleans up temporary files meanwhile.
+    let (endpoint, key, host, more, _) = cases[0];
+    workspace.write(&credential(endpoint, key, host, more));
+    world.hold("GET", "/version$");
+    let running = workspace.start(&["plan", "-no-color"]);
+    world.wait_for_held_request();
+    std::fs::remove_dir_all(workspace.dir().join("tmp")).expect("remove");
+    world.heal();
+    let (ok, text) = running.finish();
+    assert!(!ok, "{text}");
+    says(&one_line(&text), &["The files for ssh could not be written: "]);
 }
