@@ -22,6 +22,7 @@ build {
     extra_arguments = [
       "--extra-vars", "kubernetes_version=${var.kubernetes_version}",
       "--extra-vars", "kubernetes_package_mirror=${var.package_mirror}",
+      "--extra-vars", "container_registry_mirror=${var.registry_mirror}",
       "--extra-vars", "image_builder_user=${build.User}",
     ]
     ansible_env_vars = ["ANSIBLE_CONFIG=${path.root}/../ansible/ansible.cfg"]

@@ -95,6 +95,12 @@ variable "package_mirror" {
   default     = "https://pkgs.k8s.io"
 }
 
+variable "registry_mirror" {
+  description = "URL of a registry that is asked before any other for container images. None if empty."
+  type        = string
+  default     = ""
+}
+
 variable "firmware" {
   description = "`uefi` or `bios`."
   type        = string

@@ -1,13 +1,16 @@
 //! The life of a cluster of Kubernetes' own programs, beside the same with the stand-ins: through the real Terraform, by
 //! the same roles.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
 use crate::{
     hcl,
-    world::{Needs, Workspace, World, world},
+    world::{Machine, Needs, Workspace, World, world},
 };
 
 const CLUSTER: &str = "kubesmith_cluster.demo";
@@ -20,7 +23,7 @@ fn a_cluster_of_kubernetes_own_programs_is_made_scaled_and_destroyed() {
     let (template, version) = (world.kubernetes("template"), world.kubernetes("version"));
     let stand_ins = life(&world, "stand-ins", "ubuntu-24.04-k8s-1.36", "1.36.4", |_| {});
     let own = life(&world, "own", template, version, |workspace| {
-        // What a stand-in cannot do: containers run, and answer over the pod network and through a Service.
+        // What a stand-in cannot do: containers run, each from an image of the programs that were given.
         let pods = workspace.kubectl(CLUSTER, &["get", "pods", "-A", "--no-headers"]);
         assert!(pods.lines().all(|pod| pod.contains(" Running ")), "{pods}");
         for part in [
@@ -38,6 +41,7 @@ fn a_cluster_of_kubernetes_own_programs_is_made_scaled_and_destroyed() {
             &["get", "pods", "-A", "-o", "jsonpath={.items[*].spec.containers[*].image}"],
         );
         assert!(images.split(' ').all(|image| image.starts_with("kubesmith.invalid/")), "{images}");
+        certificates_and_backup(&world, workspace);
     });
     pool.destroy();
     world.assert_empty();
@@ -45,6 +49,41 @@ fn a_cluster_of_kubernetes_own_programs_is_made_scaled_and_destroyed() {
     for ((what, stand_in), (_, own)) in stand_ins.iter().zip(&own) {
         eprintln!("{what:<12} {:>8.1} s {:>8.1} s", stand_in.as_secs_f64(), own.as_secs_f64());
     }
+}
+
+/// The playbooks that people run by hand on a cluster that lives.
+fn certificates_and_backup(world: &World, workspace: &Workspace<'_>) {
+    let attributes = workspace.attributes(CLUSTER);
+    let key = attributes["ssh_private_key"].as_str().expect("a key");
+    let by_hand = world.playbooks_with(key);
+    let machine = Machine { vmid: 19201, name: "demo-cp-1", address: "10.40.19.201" };
+    let groups = [("control_plane", &[machine][..])];
+    let mut inputs = json!({"cluster_name": "demo", "api_endpoint": "10.40.19.201:6443"});
+
+    let serial = |of: &str| world.root(machine, &format!("{of} | openssl x509 -noout -serial"));
+    let file = "cat /etc/kubernetes/pki/apiserver.crt";
+    let served = "openssl s_client -connect 10.40.19.201:6443 </dev/null 2>/dev/null";
+    let before = serial(file);
+    // All of them last a year, so the usual 90 days ask for nothing.
+    let idle = by_hand.play("certificates.yml", &groups, &inputs).must();
+    assert_eq!((idle.changed(), serial(file)), (1, before.clone()), "only the kubeconfig was new");
+    inputs["control_plane_renew_within_days"] = json!(400);
+    by_hand.play("certificates.yml", &groups, &inputs).must();
+    assert_ne!(serial(file), before);
+    assert_eq!(serial(file), serial(served), "the API server serves the new certificate");
+    inputs["control_plane_renew_within_days"] = json!(90);
+    let again = by_hand.play("certificates.yml", &groups, &inputs).must();
+    assert_eq!(again.changed(), 0, "{}", again.text);
+
+    by_hand.play("etcd_backup.yml", &groups, &inputs).must();
+    let fetched = std::fs::read_dir(by_hand.artifacts()).expect("artifacts").flatten();
+    let snapshots: Vec<_> = fetched
+        .filter(|file| file.file_name().to_string_lossy().starts_with("etcd-demo-"))
+        .collect();
+    assert_eq!(snapshots.len(), 1, "{snapshots:?}");
+    let about = snapshots[0].metadata().expect("a file");
+    assert_eq!(about.permissions().mode() & 0o777, 0o600, "it holds every Secret");
+    assert!(about.len() > 1 << 16, "{} bytes", about.len());
 }
 
 /// 1+2, then 3 workers, then 1, then nothing; how long each step took.

@@ -14,6 +14,7 @@ mod crash;
 mod demo;
 mod endpoints;
 mod examples;
+mod image;
 mod leases;
 mod ledger;
 mod life;

@@ -1,7 +1,7 @@
 //! The lab's own control API: faults, the journal of requests, programs run in guests.
 //!
-//! Plain HTTP and JSON under `/lab/`. In the lab's network the same server hands out the package repository, so that one
-//! address does for both.
+//! Plain HTTP and JSON under `/lab/`. In the lab's network the same server hands out packages and container images, so that
+//! one address does for all.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use crate::guests::Guests;
 use crate::packages;
 use crate::pve::{Fault, Pve};
+use crate::registry;
 
 /// What is controlled.
 pub struct Lab {
@@ -68,6 +69,9 @@ impl Lab {
     async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
+        if let Some(answer) = registry::respond(&parts.method, path) {
+            return answer;
+        }
         if let (Some(folder), false) = (&self.packages, path.starts_with("/lab/")) {
             return packages::respond(folder, &parts.method, path).await;
         }

@@ -15,5 +15,6 @@ pub mod kube;
 pub mod packages;
 pub mod portal;
 pub mod pve;
+mod registry;
 pub mod serve;
 pub mod session;

@@ -16,6 +16,7 @@ use anyhow::Context as _;
 pub(crate) use deb::stripped;
 pub use deb::{Programs, build_debs};
 pub use golden::{FLANNEL, install, write_marker};
+pub(crate) use repository::index;
 pub use repository::{Repository, build_repository};
 pub use serve::{respond, serve};
 

@@ -144,7 +144,10 @@ async fn until_told_to_stop(
         Some(_) => {
             let folder = dir.join("packages");
             let versions = [image::GOLDEN_VERSION];
-            Some(packages::build_repository(&folder, &versions).await?.folder)
+            let folder = packages::build_repository(&folder, &versions).await?.folder;
+            let debian = image::ensure_debian(&host::cache_dir()).await?;
+            std::os::unix::fs::symlink(debian, folder.join("debian"))?;
+            Some(folder)
         }
         None => None,
     };

@@ -32,6 +32,18 @@ impl World {
         assert_eq!(said.trim(), name);
     }
 
+    /// Shuts a machine down and makes it a template.
+    pub(crate) fn make_template(&self, Machine { vmid, .. }: Machine) {
+        self.task(&format!("{vmid}/status/shutdown"), &[]);
+        self.task(&format!("{vmid}/template"), &[]);
+    }
+
+    /// Deletes a machine that does not run, or a template.
+    pub(crate) fn remove(&self, Machine { vmid, .. }: Machine) {
+        let upid = self.proxmox("DELETE", &format!("/nodes/pve1/qemu/{vmid}"), &[]);
+        self.wait_for_task("pve1", upid.as_str().expect("a UPID"));
+    }
+
     fn task(&self, path: &str, form: &[(&str, &str)]) {
         let upid = self.proxmox("POST", &format!("/nodes/pve1/qemu/{path}"), form);
         self.wait_for_task("pve1", upid.as_str().expect("a UPID"));

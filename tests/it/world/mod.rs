@@ -4,12 +4,14 @@
 
 mod lab;
 mod machine;
+mod playbook;
 mod programs;
 mod running;
 mod workspace;
 
 pub(crate) use lab::World;
 pub(crate) use machine::Machine;
+pub(crate) use playbook::{Playbooks, tasks};
 pub(crate) use programs::{command, lab_tool, one_line, provider_folder, root, terraform, text};
 pub(crate) use running::Running;
 pub(crate) use workspace::Workspace;

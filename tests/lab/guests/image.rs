@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use ring::digest::{SHA256, digest};
 
-use super::mirror::Release;
+use super::{debian, mirror::Release};
 use crate::{
     command,
     components::{self, Components},
@@ -51,6 +51,7 @@ pub struct Image {
 pub async fn ensure_all() -> Result<()> {
     let cache = host::cache_dir();
     ensure("golden", &cache).await?;
+    ensure_debian(&cache).await?;
     if Components::of_environment()?.is_some() {
         ensure("kubernetes", &cache).await?;
     }
@@ -61,16 +62,7 @@ pub async fn ensure_all() -> Result<()> {
 /// way to the package mirror, so call it before entering the lab's network).
 pub async fn ensure(name: &str, cache: &Path) -> Result<Image> {
     let release = Release::of_host()?;
-    let recipe = format!(
-        "{CUSTOMIZE}\n{PACKAGES}\n{LEFT_OUT:?}\n{}\n{}\n{}",
-        OWN_RECIPE.concat(),
-        release.suite,
-        std::env::consts::ARCH
-    );
-    let plain_key = key(&[recipe.as_bytes()]);
-    let plain =
-        once(cache, "plain", &plain_key, async |folder| build_plain(folder, &release).await)
-            .await?;
+    let (plain, plain_key) = plain(cache, &release).await?;
     match name {
         "plain" => Ok(Image { layers: vec![plain] }),
         "golden" => {
@@ -106,6 +98,31 @@ pub async fn ensure(name: &str, cache: &Path) -> Result<Image> {
             "there is no guest image \"{name}\": there are `plain`, `golden` and `kubernetes`"
         ),
     }
+}
+
+/// The lowest layer of all images, and its key.
+async fn plain(cache: &Path, release: &Release) -> Result<(PathBuf, String)> {
+    let recipe = format!(
+        "{CUSTOMIZE}\n{PACKAGES}\n{LEFT_OUT:?}\n{}\n{}\n{}",
+        OWN_RECIPE.concat(),
+        release.suite,
+        std::env::consts::ARCH
+    );
+    let key = key(&[recipe.as_bytes()]);
+    let plain =
+        once(cache, "plain", &key, async |folder| build_plain(folder, release).await).await?;
+    Ok((plain, key))
+}
+
+/// A folder with the packages of the distribution that guests can install, see `debian.rs`.
+pub(crate) async fn ensure_debian(cache: &Path) -> Result<PathBuf> {
+    let release = Release::of_host()?;
+    let (plain, plain_key) = plain(cache, &release).await?;
+    let key = key(&[plain_key.as_bytes(), debian::PACKAGES.concat().as_bytes()]);
+    once(cache, "debian", &key, async |folder| {
+        debian::download(&folder.join("root"), folder, &plain, &release).await
+    })
+    .await
 }
 
 fn key(parts: &[&[u8]]) -> String {

@@ -11,6 +11,7 @@
 mod boot;
 mod cgroup;
 pub mod cleanup;
+mod debian;
 pub mod image;
 mod mirror;
 pub mod network;
@@ -32,6 +33,9 @@ use boot::{Boot, Faults, Machine};
 use cgroup::Hierarchies;
 use image::Image;
 
+/// How the names of images begin that were guests.
+const FROZEN: &str = "frozen";
+
 /// What a start needs to know; the three seed texts are what Proxmox puts on its cloud-init drive.
 #[derive(Debug, Clone)]
 pub struct BootRequest {
@@ -39,7 +43,7 @@ pub struct BootRequest {
     pub vmid: u32,
     /// The VM's name, for messages only: the hostname comes from the seed.
     pub name: String,
-    /// `plain` or `golden`, see [`image`]; counts at the first start only.
+    /// A name of [`image`], or one that [`Guests::freeze`] gave; counts at the first start only.
     pub image: String,
     /// Cloud-init's `user-data`.
     pub user_data: String,
@@ -161,6 +165,33 @@ impl Guests {
         self.stop(vmid).await?;
         locked(&self.by_vmid).remove(&vmid);
         remove_folder(self.folder.join(vmid.to_string())).await
+    }
+
+    /// Makes what is on a guest's disk an image for others, and answers its name; nothing for a guest that never ran. The
+    /// guest is stopped, and its disk is gone from it: what is an image does not change any more.
+    pub async fn freeze(&self, vmid: u32) -> Result<Option<String>> {
+        let guest = self.guest(vmid);
+        let _turn = guest.turn.lock().await;
+        let guest = self.guest(vmid);
+        if guest.machine.is_some_and(|machine| machine.is_running()) {
+            bail!("guest {vmid} still runs");
+        }
+        let Some(below) = guest.image else { return Ok(None) };
+        let disk = self.folder.join(vmid.to_string());
+        let mut images = self.images.lock().await;
+        let name = format!("{FROZEN}-{}-{vmid}", images.len());
+        let layer = self.folder.join(&name);
+        fs::rename(disk.join("disk"), &layer)?;
+        // It lies beside the disk while the guest has it, see `inside.sh`.
+        let containerd = layer.join("var/lib/containerd");
+        remove_folder(containerd.clone()).await?;
+        fs::create_dir_all(layer.join("var/lib"))?;
+        fs::rename(disk.join("containerd"), containerd)?;
+        let layers = std::iter::once(layer).chain(below.layers).collect();
+        images.insert(name.clone(), Image { layers });
+        locked(&self.by_vmid).remove(&vmid);
+        remove_folder(disk).await?;
+        Ok(Some(name))
     }
 
     /// Stops every guest and removes all disks; the lab's network stays.

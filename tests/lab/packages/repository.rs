@@ -45,7 +45,7 @@ pub async fn build_repository(folder: &Path, versions: &[&str]) -> anyhow::Resul
 }
 
 /// Writes `Packages` and `Release` from the packages that lie in the repository.
-async fn index(repository: &Path) -> anyhow::Result<()> {
+pub(crate) async fn index(repository: &Path) -> anyhow::Result<()> {
     let pool = repository.join(super::deb::architecture());
     let mut names: Vec<_> = std::fs::read_dir(&pool)?
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))

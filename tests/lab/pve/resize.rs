@@ -153,13 +153,18 @@ pub(crate) fn template(call: &Call) -> Answer {
         let _lock = task.world.locks.vm(&node, vmid, LOCK_WAIT).await?;
         check_template(&task.world.state(), &node, vmid, disk.as_deref())?;
         task.work(task.world.pace.config).await?;
+        let frozen = match &task.world.guests {
+            Some(guests) => guests.freeze(vmid).await.map_err(|error| format!("{error:#}"))?,
+            None => None,
+        };
         let mut state = task.world.state();
         let wanted = |slot: &str| disk.as_ref().is_none_or(|disk| disk == slot);
         for (slot, old) in state.volumes_of(vmid).into_iter().filter(|(slot, _)| wanted(slot)) {
             let new = old.replacen(&format!("/vm-{vmid}-disk-"), &format!("/base-{vmid}-disk-"), 1);
             let (from, to) = (state.volume_id(&node, &old), state.volume_id(&node, &new));
             if let Some(volume) = state.volumes.remove(&from) {
-                state.volumes.insert(to, Volume { base: None, ..volume });
+                let image = volume.image.map(|image| frozen.clone().unwrap_or(image));
+                state.volumes.insert(to, Volume { base: None, image, ..volume });
             }
             if let Some(drive) = state.vm_mut(&node, vmid)?.config.get_mut(&slot) {
                 *drive = drive.replacen(&old, &new, 1);

@@ -89,6 +89,17 @@ config_is_good() {
     grep -qE '^\s*SystemdCgroup\s*=\s*true' "$config" 2>/dev/null && ! grep -qE '^\s*disabled_plugins.*cri' "$config"
 }
 
+# Asked first for every image of every registry; containerd reads this anew at each pull. Where it has no answer, the
+# registry itself is asked.
+mirror_registries() {
+    local hosts=/etc/containerd/certs.d/_default/hosts.toml wanted
+    wanted=$(printf '[host."%s"]\n  capabilities = ["pull", "resolve"]\n' "$REGISTRY_MIRROR")
+    if [ -z "$REGISTRY_MIRROR" ] || [ "$(cat "$hosts" 2>/dev/null)" = "$wanted" ]; then return; fi
+    install -d -m 0755 "${hosts%/*}"
+    echo "$wanted" >"$hosts"
+    echo "CHANGED: $hosts"
+}
+
 # --- Kubernetes
 
 installed_version() { # package: what dpkg knows, else what a binary from elsewhere says
@@ -160,6 +171,8 @@ if ! config_is_good; then
     systemctl restart containerd || fail "containerd does not start: $(systemctl status --no-pager --lines=5 containerd | tail -n 5)"
     echo "CHANGED: $config"
 fi
+
+mirror_registries
 
 for service in containerd kubelet; do
     systemctl is-enabled --quiet "$service" 2>/dev/null && continue

@@ -26,7 +26,9 @@ cloud-init clean --logs --seed >/dev/null
 truncate --size 0 /etc/machine-id
 if [ -e /var/lib/dbus ]; then ln -sf /etc/machine-id /var/lib/dbus/machine-id; fi
 rm -f /etc/ssh/ssh_host_*_key* /var/lib/systemd/random-seed /etc/hostname
-rm -rf /var/lib/kubelet/pki /tmp/* /var/tmp/*
+rm -rf /var/lib/kubelet/pki
+# All but the module that runs this script.
+find /tmp /var/tmp -mindepth 1 -maxdepth 1 ! -name 'ansible_*' -exec rm -rf {} +
 
 if [ -n "$BUILDER_USER" ] && id "$BUILDER_USER" >/dev/null 2>&1; then
     passwd --lock --quiet "$BUILDER_USER"
