@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     hcl,
-    world::{Needs, Workspace, World, one_line, world_of},
+    world::{Needs, Workspace, World, command, one_line, text, world_of},
 };
 
 const SITE: [&str; 4] = ["--template", "9000", "--storage", "shared"];
@@ -94,6 +94,17 @@ fn what_keeps_it_from_being_made_is_said() {
     let unread = ["--user", "admin@pve", "--password-file", "nowhere"];
     let said = fails(&[&NET1[..], &SITE, &unread].concat());
     assert!(said.contains("Unable to read the password"), "{said}");
+    // In a session of its own there is no terminal, as in a pipeline.
+    let program = admin.workspace.program();
+    let mut detached = command("setsid");
+    detached.arg("--wait").arg(program.get_program()).args(program.get_args());
+    for (name, value) in program.get_envs() {
+        detached.env(name, value.expect("a value"));
+    }
+    let output = detached.args([&NET1[..], &SITE, &login[..2]].concat()).output().expect("setsid");
+    let said = one_line(&text(&output));
+    assert!(!output.status.success() && said.contains("Unable to ask for the password"), "{said}");
+    assert!(said.contains("--password-file"), "the way out is not said: {said}");
     let said = fails(&["bootstrap", "--tenant", "net1"]);
     assert!(said.contains("say NAME=BRIDGE or NAME=BRIDGE/VLAN, for instance net1"), "{said}");
     let none = ["--template", "100", "--storage", "shared"];

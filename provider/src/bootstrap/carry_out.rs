@@ -84,3 +84,17 @@ fn lost(user: &str, error: &std::io::Error) -> Diag {
         "{error}. The token was made, and its secret is lost with the file: delete the token {TOKEN} of {user}, and run this again."
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_could_not_be_written_says_which_token_is_to_go() {
+        let full = std::fs::write("/dev/full", "x").unwrap_err();
+        let diag = lost("kubesmith-net1@pve", &full);
+        assert_eq!(diag.summary, "Unable to write the settings of kubesmith-net1@pve");
+        assert!(diag.detail.contains("delete the token"), "{}", diag.detail);
+        assert!(diag.detail.contains("No space left"), "{}", diag.detail);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kubesmith_proxmox::{Client, Deadline, Error, retry};
+use kubesmith_proxmox::{Client, Deadline, Error, Version, retry};
 use kubesmith_tfplugin::{Diag, Result};
 
 use super::plan::Seen;
@@ -19,13 +19,7 @@ pub(super) async fn observe(
 ) -> Result<Seen> {
     let failed = |error: Error| diagnose::proxmox("Unable to look at the access control", &error);
     let version = retry(deadline, || client.version()).await.map_err(failed)?;
-    if !version.at_least(OLDEST.0, OLDEST.1) {
-        let detail = format!(
-            "This is Proxmox VE {}. Rights on bridges came with {}.{}: upgrade first.",
-            version.version, OLDEST.0, OLDEST.1
-        );
-        return Err(Diag::error("Proxmox VE is too old").detail(detail).into());
-    }
+    check(&version)?;
     let vms = retry(deadline, || client.vms()).await.map_err(failed)?;
     let mut cards = BTreeSet::new();
     for vmid in &site.templates {
@@ -72,4 +66,32 @@ pub(super) async fn observe(
         }
     }
     Ok(seen)
+}
+
+fn check(version: &Version) -> Result<()> {
+    if version.at_least(OLDEST.0, OLDEST.1) {
+        return Ok(());
+    }
+    let detail = format!(
+        "This is Proxmox VE {}. Rights on bridges came with {}.{}: upgrade first.",
+        version.version, OLDEST.0, OLDEST.1
+    );
+    Err(Diag::error("Proxmox VE is too old").detail(detail).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_without_rights_on_bridges_is_refused() {
+        let version = |version: &str| Version { release: String::new(), version: version.into() };
+        for recent in ["8.0.3", "8.4.21", "9.1.8"] {
+            assert!(check(&version(recent)).is_ok(), "{recent}");
+        }
+        let refused = check(&version("7.4-17")).unwrap_err();
+        let diag = refused.iter().next().unwrap();
+        assert_eq!(diag.summary, "Proxmox VE is too old");
+        assert!(diag.detail.contains("This is Proxmox VE 7.4-17"), "{}", diag.detail);
+    }
 }

@@ -230,6 +230,23 @@ async fn what_is_no_proxmox_is_named() {
 }
 
 #[tokio::test]
+async fn a_login_that_gives_no_ticket_is_no_login() {
+    for (body, said) in [
+        (
+            r#"{"data":{"ticket":"PVE:!tfa!x","CSRFPreventionToken":"y","NeedTFA":1}}"#,
+            "the account has a second factor",
+        ),
+        (r#"{"data":{"username":"root@pam"}}"#, "the login gave no ticket"),
+        (r#"{"data":{"ticket":"a b","CSRFPreventionToken":"y"}}"#, "the login gave no ticket"),
+    ] {
+        let server = Server::start(None, move |_| ok(body)).await;
+        let options = Options::new(vec![server.url.clone()], token());
+        let error = Client::log_in(options, "root@pam", "secret").await.err().unwrap().to_string();
+        assert!(error.contains(said) && !error.contains("secret"), "{body}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn the_next_endpoint_is_tried_when_one_is_down() {
     let server =
         Server::start(None, |_| ok(r#"{"data":{"release":"9.1","version":"9.1.8"}}"#)).await;
