@@ -97,6 +97,10 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<()> {
+    if matches!(command, Command::Serve { .. }) {
+        // Whatever Terraform and what it starts write is the portal's account's alone.
+        rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let read = |with: WithConfig| Config::read(&with.config);
