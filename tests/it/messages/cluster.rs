@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{destroy_fails, fails, plan, refused, says, ssh_key};
 use crate::{
     hcl,
-    world::{Needs, Workspace, World, one_line, world},
+    world::{Needs, Workspace, World, one_line, wait_until, world},
 };
 
 const CLUSTER: &str = "kubesmith_cluster.demo";
@@ -326,6 +326,8 @@ fn a_machine_with_another_host_key_is_not_entered() {
         &format!("/nodes/{}/qemu/19201/status/stop", node_of(&world, 19201)),
         &[],
     );
+    // The list of machines is what a plan reads, and it lags.
+    wait_until("the list shows it stopped", || world.machines()[0].1["status"] == "stopped");
     let text = workspace.apply_fails();
     let said = "shows another SSH host key than the one that was pinned at its creation";
     says(&text, &["Unable to finish cluster demo", said, "destroy it in Proxmox and apply again"]);

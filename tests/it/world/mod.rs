@@ -77,7 +77,7 @@ pub(crate) fn able(needs: Needs) -> bool {
 }
 
 /// Looks until it is so: a condition with a deadline, never a pause that hopes.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_mins(2);
     while !is_so() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
