@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::kube::Kube;
@@ -39,6 +40,8 @@ pub struct Parts {
     pub runs: Runs,
     /// The streams that watch them.
     pub streams: stream::Open,
+    /// The requests that are being served, whether or not their clients still wait.
+    pub requests: TaskTracker,
     /// Cancelled first when the portal is to end: no run is started any more, and those that work are asked to stop.
     pub draining: CancellationToken,
     /// Cancelled when the portal is to end and no run works any more: streams close.
@@ -58,6 +61,7 @@ impl App {
             terraform: Terraform::of(&config)?,
             runs: Runs::default(),
             streams: stream::Open::default(),
+            requests: TaskTracker::new(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
             store,

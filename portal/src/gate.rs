@@ -39,8 +39,29 @@ pub struct About {
 }
 
 /// Stands before every handler. The route's action comes with the state.
+///
+/// What was begun is done to its end also when its client hangs up: nothing is left half made, and its row in the audit log
+/// gets its result.
 pub async fn pass(
     State((app, route, action)): State<(App, &'static str, Action)>,
+    params: RawPathParams,
+    request: Request,
+    next: Next,
+) -> Response {
+    let serving = app.requests.spawn(serve(app.clone(), route, action, params, request, next));
+    match serving.await {
+        Ok(response) => response,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(ended) => Error::internal(ended).into_response(),
+        },
+    }
+}
+
+async fn serve(
+    app: App,
+    route: &'static str,
+    action: Action,
     params: RawPathParams,
     mut request: Request,
     next: Next,

@@ -9,6 +9,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -21,7 +22,8 @@ use crate::gate::RequestId;
 use crate::kube::withdraw;
 use crate::people::{accounts, proof};
 use crate::runs::queue;
-use crate::{App, Error, metrics, routes};
+use crate::time::Time;
+use crate::{App, Error, metrics, routes, store};
 
 /// The most that a body may hold; routes that take more say so themselves.
 const BODY: usize = 64 * 1024;
@@ -29,8 +31,11 @@ const BODY: usize = 64 * 1024;
 /// How long requests that are being served may still take when the portal is asked to end.
 const LEAVE: Duration = Duration::from_secs(20);
 
-/// Ended sessions are swept so often.
+/// What is over is swept so often.
 const SWEEP: Duration = Duration::from_mins(15);
+
+/// Whoever asks the same once more does so within this time.
+const ONCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Serves until the process is asked to end: on the configured address, and on a socket that was opened by somebody else.
 pub async fn serve(config: Config, more: Option<std::net::TcpListener>) -> anyhow::Result<()> {
@@ -62,6 +67,13 @@ pub async fn serve(config: Config, more: Option<std::net::TcpListener>) -> anyho
         let serving = axum::serve(listener, service);
         serving.with_graceful_shutdown(stopping.clone().cancelled_owned()).into_future()
     }));
+    let serving = async {
+        let ended = serving.await;
+        // Those whose clients have hung up have no connection that would be waited for.
+        app.requests.close();
+        app.requests.wait().await;
+        ended
+    };
     let late = async {
         stopping.cancelled().await;
         tokio::time::sleep(LEAVE).await;
@@ -101,10 +113,16 @@ async fn work(app: App) {
 async fn sweep(app: App) {
     let mut ticks = tokio::time::interval(SWEEP);
     while app.stopping.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = app.store.sweep_sessions(proof::idle_since(&app)).await {
-            tracing::warn!(%error, "ended sessions could not be swept");
+        if let Err(error) = sweep_once(&app).await {
+            tracing::warn!(%error, "what is over could not be swept");
         }
     }
+}
+
+/// Removes sessions that have ended, and requests that nobody will repeat any more.
+pub async fn sweep_once(app: &App) -> store::Result<()> {
+    app.store.sweep_sessions(proof::idle_since(app)).await?;
+    app.store.sweep_requests(Time::now().plus(-ONCE)).await
 }
 
 /// SIGTERM from the service manager, or Ctrl-C. Listens from the call on, not from the first poll.

@@ -52,4 +52,11 @@ impl Store {
         query.bind(person).bind(key).execute(self.write()).await?;
         Ok(())
     }
+
+    /// Forgets what was asked before this time. Where a portal died with a request, its key is free again.
+    pub async fn sweep_requests(&self, before: Time) -> Result<()> {
+        let delete = sqlx::query("DELETE FROM idempotency WHERE created_at < ?");
+        delete.bind(before).execute(self.write()).await?;
+        Ok(())
+    }
 }

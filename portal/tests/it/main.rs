@@ -7,5 +7,6 @@ mod operator;
 mod pages;
 mod people;
 mod quotas;
+mod requests;
 mod rights;
 mod world;

@@ -1,0 +1,79 @@
+//! What was begun is done to its end, whatever becomes of its client or its handler.
+
+use axum::body::Body;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use futures_util::FutureExt as _;
+use http::{Method, Request, StatusCode};
+use kubesmith_portal::rights::{Action, Role};
+use kubesmith_portal::store::idempotency::Before;
+use kubesmith_portal::{gate, serve};
+use serde_json::json;
+use tower::ServiceExt as _;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::world::{World, request};
+
+#[tokio::test]
+async fn a_client_that_hangs_up_leaves_nothing_half_made() {
+    let world = World::new().await;
+    let admin = world.person("root", Role::Admin).await;
+    let course = world.environment("course").await;
+    let path = format!("/api/v1/environments/{course}/clusters");
+    let asked = || {
+        let form = json!({"name": "demo", "template": "ubuntu", "size": "small"});
+        let mut request =
+            request(Method::POST, &path, &admin.proof, Body::from(form.to_string()));
+        let headers = request.headers_mut();
+        headers.insert("content-type", "application/json".parse().expect("a value"));
+        headers.insert("idempotency-key", "one".parse().expect("a value"));
+        request
+    };
+    assert!(world.send(asked()).now_or_never().is_none(), "dropped before there was an answer");
+    world.app.requests.close();
+    world.app.requests.wait().await;
+
+    let clusters = world.get_as(&admin.proof, "/api/v1/clusters").await.json();
+    assert_eq!(clusters[0]["name"], "demo", "{clusters}");
+    let rows = world.get_as(&admin.proof, "/api/v1/audit").await.json();
+    assert_eq!(
+        (&rows[0]["result"], &rows[0]["status"], &rows[0]["target_name"]),
+        (&json!("done"), &json!(201), &json!("demo")),
+        "{rows}"
+    );
+    let again = world.send(asked()).await;
+    assert_eq!(again.status, StatusCode::CREATED, "{}", again.body);
+    assert_eq!(again.json()["cluster"], clusters[0]["id"], "the same, and no second one");
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_is_answered_for() {
+    async fn panics() -> StatusCode {
+        panic!("a handler of the tests")
+    }
+    let world = World::new().await;
+    let gate = from_fn_with_state((world.app.clone(), "/", Action::Open), gate::pass);
+    let router = axum::Router::new()
+        .route("/", get(panics).layer(gate))
+        .layer(CatchPanicLayer::new());
+    let asked = Request::get("/").body(Body::empty()).expect("a request");
+    let answer = router.oneshot(asked).await.expect("infallible");
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn a_key_of_a_request_that_died_with_the_portal_is_free_a_day_later() {
+    let world = World::new().await;
+    let admin = world.person("root", Role::Admin).await;
+    let begun = async |key| {
+        world.app.store.begin_once(&admin.id, key, "a request").await.expect("asked")
+    };
+    for key in ["old", "new"] {
+        assert_eq!(begun(key).await, Before::Never);
+    }
+    world
+        .execute("UPDATE idempotency SET created_at = '2020-01-01T00:00:00.000Z' WHERE key = 'old'")
+        .await;
+    serve::sweep_once(&world.app).await.expect("swept");
+    assert_eq!([begun("old").await, begun("new").await], [Before::Never, Before::Unfinished]);
+}
