@@ -9,12 +9,12 @@ use utoipa::ToSchema;
 
 use crate::App;
 use crate::audit::Note;
-use crate::cluster::plan::{Effect, Plan};
+use crate::cluster::plan::Plan;
 use crate::error::{Error, Result};
 use crate::extract::{Json, Query};
 use crate::gate::About;
 use crate::ids::{ClusterId, RunId};
-use crate::rights::{Action, Actor, can};
+use crate::rights::Actor;
 use crate::runs::machine::{Kind, State as RunState};
 use crate::runs::stream::{self, Watcher};
 use crate::runs::{Failure, Receipt, ask, log};
@@ -157,18 +157,8 @@ pub async fn approve(
     Json(approval): Json<Approval>,
 ) -> Result<Json<RunView>> {
     let run = app.store.run(&id).await?;
-    may_approve(&actor, &about, &run)?;
-    ask::approve(&app, &actor, &run, &approval.plan_hash).await?;
+    ask::approve(&app, &actor, &about, &run, &approval.plan_hash).await?;
     Ok(Json(RunView::of(app.store.run(&id).await?)))
-}
-
-/// A plan that destroys needs the right to destroy, whoever asked for it.
-pub fn may_approve(actor: &Actor, about: &About, run: &Run) -> Result<()> {
-    let destroys = run.plan.as_ref().is_some_and(|plan| plan.effect >= Effect::Replaces);
-    if run.kind == Kind::Destroy || destroys {
-        can(Some(actor), Action::DestroyCluster, &about.scope)?;
-    }
-    Ok(())
 }
 
 /// Ends a run.

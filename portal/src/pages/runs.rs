@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::App;
-use crate::api::runs::{From, RunView, may_approve, streaming};
+use crate::api::runs::{From, RunView, streaming};
 use crate::audit::Note;
 use crate::cluster::folder::Folder;
 use crate::cluster::standing::Tone;
@@ -74,7 +74,7 @@ pub async fn show(
     };
     let why_not = |action| ui.why_not(action, &about.scope);
     let approve_why_not = why_not(Action::ChangeCluster)
-        .or_else(|| may_approve(&actor, &about, &run).err().map(|error| error.to_string()));
+        .or_else(|| Some(ask::may_approve(&actor, &about, &run, &cluster).err()?.to_string()));
     let open = app.store.open_run_of(&run.cluster).await?.map(|run| run.id);
     let with = json!({
         "cluster": about.target,
@@ -90,6 +90,7 @@ pub async fn show(
         "may_retry": run.state.has_ended() && run.state != RunState::Succeeded && open.is_none()
             && cluster.removed_at.is_none(),
         "approve_why_not": approve_why_not,
+        "destroys": run.destroys(),
         "change_why_not": why_not(Action::ChangeCluster),
         "run": row(RunView::of(run)),
     });
@@ -234,8 +235,7 @@ pub async fn approve(
 ) -> Result<Response> {
     let run = app.store.run(&id).await?;
     note.detail(json!({ "approve": id, "kind": run.kind }));
-    may_approve(&actor, &about, &run)?;
-    ask::approve(&app, &actor, &run, &plan_hash).await?;
+    ask::approve(&app, &actor, &about, &run, &plan_hash).await?;
     Ok(done(&format!("/runs/{id}"), "Approved. You may leave this page: it goes on without you."))
 }
 

@@ -5,8 +5,9 @@ use crate::cluster::form::{self, NewCluster, Problem, Wanted};
 use crate::cluster::workspace::{Files, Workspace};
 use crate::cluster::{Spec, catalogue::Site};
 use crate::error::{Error, Field, Result};
+use crate::gate::About;
 use crate::ids::{ClusterId, RunId};
-use crate::rights::Actor;
+use crate::rights::{Action, Actor, can};
 use crate::runs::machine::{Event, Kind, State};
 use crate::runs::redact::Redaction;
 use crate::runs::{finish, log};
@@ -131,16 +132,18 @@ pub async fn retry(app: &App, actor: &Actor, cluster: &Cluster) -> Result<RunId>
 /// Asks for the end of a cluster, whose name was typed.
 pub async fn destroy(app: &App, actor: &Actor, cluster: &Cluster, typed: &str) -> Result<RunId> {
     if cluster.protected {
-        return Err(Error::conflict(
-            "protected",
-            "This cluster is protected. Take the protection away first.",
-        ));
+        return Err(protected());
     }
     if typed.trim() != cluster.name {
         let message = format!("Type the cluster's name, {}, to destroy it.", cluster.name);
         return Err(Error::invalid(vec![Field::new("name", message)]));
     }
     queue(app, actor, cluster, Kind::Destroy, &cluster.spec).await
+}
+
+fn protected() -> Error {
+    let detail = "This cluster is protected. Take the protection away first.";
+    Error::conflict("protected", detail)
 }
 
 async fn queue(
@@ -168,15 +171,26 @@ pub async fn follow(app: &App, id: &ClusterId) -> Result<()> {
     Ok(())
 }
 
-/// Approves exactly the plan that was seen.
-pub async fn approve(app: &App, actor: &Actor, run: &Run, plan_hash: &str) -> Result<()> {
-    let protected = app.store.cluster(&run.cluster).await?.protected;
-    if run.kind == Kind::Destroy && protected {
-        return Err(Error::conflict(
-            "protected",
-            "This cluster is protected. Take the protection away first.",
-        ));
+/// Who may approve a plan that destroys: whoever may destroy, whoever asked for it; and nobody while the cluster is protected.
+pub fn may_approve(actor: &Actor, about: &About, run: &Run, cluster: &Cluster) -> Result<()> {
+    if run.destroys() {
+        can(Some(actor), Action::DestroyCluster, &about.scope)?;
+        if cluster.protected {
+            return Err(protected());
+        }
     }
+    Ok(())
+}
+
+/// Approves exactly the plan that was seen.
+pub async fn approve(
+    app: &App,
+    actor: &Actor,
+    about: &About,
+    run: &Run,
+    plan_hash: &str,
+) -> Result<()> {
+    may_approve(actor, about, run, &app.store.cluster(&run.cluster).await?)?;
     let state = app.store.approve_run(run, plan_hash, &actor.person).await?;
     note(app, run, log::Entry::State { state })?;
     app.runs.wake();

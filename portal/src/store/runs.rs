@@ -3,7 +3,7 @@
 use sqlx::{FromRow, Sqlite, Transaction};
 
 use crate::cluster::Spec;
-use crate::cluster::plan::Plan;
+use crate::cluster::plan::{Effect, Plan};
 use crate::ids::{ClusterId, EnvironmentId, PersonId, RunId};
 use crate::quota::Amount;
 use crate::rights::Role;
@@ -100,6 +100,14 @@ pub enum NotMoved {
     /// The database.
     #[error(transparent)]
     Store(#[from] sqlx::Error),
+}
+
+impl Run {
+    /// Whether it destroys the cluster that is there: also a change whose plan makes it anew.
+    pub fn destroys(&self) -> bool {
+        let gravest = self.plan.as_ref().map_or(Effect::Nothing, |plan| plan.effect);
+        self.kind == Kind::Destroy || gravest >= Effect::Replaces
+    }
 }
 
 /// How a run ended, and what is left.

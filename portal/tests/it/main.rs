@@ -1,5 +1,6 @@
 //! The portal as its users meet it: the real router over a database of its own.
 
+mod approval;
 mod audit;
 mod defects;
 mod health;
