@@ -16,7 +16,7 @@ use crate::App;
 use crate::error::{Error, Field, Result};
 use crate::gate::About;
 use crate::ids::{ClusterId, KubeconfigId};
-use crate::rights::{self, Actor, Scope};
+use crate::rights::{self, Actor, Level, Scope};
 use crate::runs::ask;
 use crate::store::kubeconfigs::{Kind, Kubeconfig, NewKubeconfig};
 use crate::time::Time;
@@ -144,7 +144,7 @@ impl<'a> Desk<'a> {
                 ),
             ));
         }
-        let (kind, namespace, hours, reason) = match wanted {
+        let (kind, needs, namespace, hours, reason) = match wanted {
             Wanted::Namespace { name, power, hours } => {
                 let found = self.namespace(name).await?;
                 if found.ending {
@@ -158,7 +158,8 @@ impl<'a> Desk<'a> {
                     Power::View => Kind::View,
                     Power::Edit => Kind::Edit,
                 };
-                (kind, Some(name), *hours, None)
+                let needs = rights::level_in_namespace(&self.actor.person, found.owner.as_ref());
+                (kind, needs, Some(name), *hours, None)
             }
             Wanted::Cluster { reason, hours } => {
                 check_hours(*hours, &ADMIN_HOURS)?;
@@ -169,7 +170,7 @@ impl<'a> Desk<'a> {
                         "Say in up to 200 characters why it is needed: it stands in the audit log.",
                     )]));
                 }
-                (Kind::Admin, None, *hours, Some(reason))
+                (Kind::Admin, Level::Own, None, *hours, Some(reason))
             }
         };
         let lifetime = Duration::from_secs(u64::from(hours) * 3600);
@@ -181,6 +182,7 @@ impl<'a> Desk<'a> {
                 cluster: self.cluster,
                 person: &self.actor.person,
                 kind,
+                needs,
                 namespace: namespace.map(NamespaceName::as_str),
                 account: CredentialName::of(&id).as_str(),
                 reason,

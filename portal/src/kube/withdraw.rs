@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{Error, Machine, NamespaceName};
 use crate::App;
-use crate::rights::{self, Level};
+use crate::rights;
 use crate::runs::ask;
-use crate::store::kubeconfigs::{Held, Kind};
+use crate::store::kubeconfigs::Held;
 
 /// Looks even if nobody said that rights have changed.
 const LOOK: Duration = Duration::from_mins(5);
@@ -43,12 +43,8 @@ async fn look(app: &App) -> anyhow::Result<()> {
 
 /// Whether who holds it may still do what it is good for.
 fn may_have(held: &Held) -> bool {
-    let needed = match held.kind {
-        Kind::View | Kind::Edit => Level::Use,
-        Kind::Admin => Level::Own,
-    };
     let level = rights::level_of(held.role, held.auditor, held.member, held.grant);
-    !held.disabled && level.is_some_and(|level| level >= needed)
+    !held.disabled && level.is_some_and(|level| level >= held.needs)
 }
 
 async fn take_back(app: &App, held: &Held) -> anyhow::Result<()> {
@@ -67,16 +63,16 @@ async fn take_back(app: &App, held: &Held) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::ids::{ClusterId, KubeconfigId};
-    use crate::rights::Role;
+    use crate::rights::{Level, Role};
 
     #[test]
     fn a_kubeconfig_lasts_as_long_as_the_right_to_it() {
-        let held = |kind, role, member, grant, disabled| Held {
+        let held = |needs, role, member, grant, disabled| Held {
             id: KubeconfigId::new(),
             cluster: ClusterId::new(),
             cluster_name: "demo".to_owned(),
             namespace: None,
-            kind,
+            needs,
             role,
             auditor: false,
             disabled,
@@ -84,20 +80,22 @@ mod tests {
             grant,
         };
         let (course, developer) = (Some(Role::Developer), Role::Developer);
-        for (kind, role, member, grant, disabled, may) in [
-            (Kind::Edit, developer, course, Some(Level::Use), false, true),
-            (Kind::Edit, developer, course, Some(Level::View), false, false),
-            (Kind::View, developer, course, None, false, false),
-            (Kind::Admin, developer, course, Some(Level::Edit), false, false),
-            (Kind::Admin, developer, course, Some(Level::Own), false, true),
-            (Kind::Admin, developer, course, Some(Level::Own), true, false),
-            (Kind::Edit, Role::Viewer, course, Some(Level::Own), false, false),
-            (Kind::Admin, Role::TeamLead, Some(Role::TeamLead), None, false, true),
-            (Kind::Admin, Role::TeamLead, None, None, false, false),
-            (Kind::Admin, Role::Admin, None, None, false, true),
+        for (needs, role, member, grant, disabled, may) in [
+            (Level::Use, developer, course, Some(Level::Use), false, true),
+            (Level::Use, developer, course, Some(Level::View), false, false),
+            (Level::Use, developer, course, None, false, false),
+            (Level::Edit, developer, course, Some(Level::Use), false, false),
+            (Level::Edit, developer, course, Some(Level::Edit), false, true),
+            (Level::Own, developer, course, Some(Level::Edit), false, false),
+            (Level::Own, developer, course, Some(Level::Own), false, true),
+            (Level::Own, developer, course, Some(Level::Own), true, false),
+            (Level::Use, Role::Viewer, course, Some(Level::Own), false, false),
+            (Level::Own, Role::TeamLead, Some(Role::TeamLead), None, false, true),
+            (Level::Own, Role::TeamLead, None, None, false, false),
+            (Level::Own, Role::Admin, None, None, false, true),
         ] {
-            let held = held(kind, role, member, grant, disabled);
-            assert_eq!(may_have(&held), may, "{kind:?} {role:?} {member:?} {grant:?} {disabled}");
+            let held = held(needs, role, member, grant, disabled);
+            assert_eq!(may_have(&held), may, "{needs:?} {role:?} {member:?} {grant:?} {disabled}");
         }
     }
 }

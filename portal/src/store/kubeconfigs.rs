@@ -71,6 +71,8 @@ pub struct NewKubeconfig<'a> {
     pub person: &'a PersonId,
     /// For what.
     pub kind: Kind,
+    /// The right to the cluster that its holder must keep.
+    pub needs: Level,
     /// Where; nothing for the whole cluster.
     pub namespace: Option<&'a str>,
     /// Its name inside the cluster.
@@ -92,8 +94,8 @@ pub struct Held {
     pub cluster_name: String,
     /// Where; nothing for the whole cluster.
     pub namespace: Option<String>,
-    /// For what.
-    pub kind: Kind,
+    /// The right to the cluster that its holder must keep.
+    pub needs: Level,
     /// The holder's role on the site.
     pub role: Role,
     /// Whether they may look at everything.
@@ -112,16 +114,26 @@ const LISTED: &str = "SELECT k.id, k.person, p.login, k.kind, k.namespace, k.acc
 impl Store {
     /// Notes a kubeconfig before it is made, so that none is ever out of which no row knows.
     pub async fn add_kubeconfig(&self, new: NewKubeconfig<'_>) -> Result<()> {
-        let NewKubeconfig { id, cluster, person, kind, namespace, account, reason, expires_at } =
-            new;
+        let NewKubeconfig {
+            id,
+            cluster,
+            person,
+            kind,
+            needs,
+            namespace,
+            account,
+            reason,
+            expires_at,
+        } = new;
         sqlx::query(
-            "INSERT INTO kubeconfigs (id, cluster, person, kind, namespace, account, reason, issued_at, expires_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO kubeconfigs (id, cluster, person, kind, needs, namespace, account, reason, issued_at, expires_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(id)
         .bind(cluster)
         .bind(person)
         .bind(kind)
+        .bind(needs)
         .bind(namespace)
         .bind(account)
         .bind(reason)
@@ -195,7 +207,7 @@ impl Store {
     /// All that are good now.
     pub async fn held_kubeconfigs(&self) -> Result<Vec<Held>> {
         sqlx::query_as(
-            "SELECT k.id, k.cluster, c.name AS cluster_name, k.namespace, k.kind, p.role, p.auditor,
+            "SELECT k.id, k.cluster, c.name AS cluster_name, k.namespace, k.needs, p.role, p.auditor,
                     p.disabled_at IS NOT NULL AS disabled, m.role AS member, g.level AS \"grant\"
              FROM kubeconfigs k JOIN clusters c ON c.id = k.cluster JOIN people p ON p.id = k.person
              LEFT JOIN members m ON m.environment = c.environment AND m.person = k.person

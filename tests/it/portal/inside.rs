@@ -200,6 +200,14 @@ fn a_kubeconfig_opens_ones_own_namespace_and_nothing_else_until_it_is_taken_back
     site.must(admin, "DELETE", &class.path(&format!("kubeconfigs/{id}")), &Value::Null, 204);
     class.may_not(&whole, &["get", "nodes"], "forbidden");
 
+    // Who may edit the cluster gets a file for anybody's namespace, and keeps it for as long as they may.
+    class.grant("edit");
+    let (_, foreign) = class.kubeconfig(student, "kubeconfigs", &json!({"namespace": "team-red"}));
+    class.may(&foreign, &["get", "pods"]);
+    class.grant("use");
+    class.wait_until_refused(&foreign);
+    class.may(&second, &["get", "pods"]);
+
     // Who may only look at the cluster from now on holds nothing in it any more.
     class.grant("view");
     class.wait_until_refused(&second);
