@@ -3,7 +3,6 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,12 +48,11 @@ pub struct Parts {
 }
 
 impl App {
-    /// Opens the store under the configured folder and prepares everything else.
+    /// Opens the store under the configured folder. Touches nothing that a portal which serves from it would miss.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         let store = Store::open(&config.database()).await?;
         Ok(Self(Arc::new(Parts {
-            kube: Kube::new(&config.ssh_folder())
-                .with_context(|| format!("could not make {}", config.ssh_folder().display()))?,
+            kube: Kube::new(config.ssh_folder()),
             templates: Templates::embedded()?,
             passwords: Passwords::new(),
             attempts: Attempts::default(),

@@ -49,6 +49,9 @@ pub async fn serve(config: Config, more: Option<std::net::TcpListener>) -> anyho
         .await
         .with_context(|| format!("could not listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, url = %app.config.public_url, "serving");
+    // From here on no other portal serves from this folder.
+    let folder = app.config.ssh_folder();
+    app.kube.prepare().with_context(|| format!("could not make {}", folder.display()))?;
     // Beside the runtime: while a thread of it is busy, what waits in its queue waits as well.
     let preparing = app.clone();
     tokio::task::spawn_blocking(move || preparing.terraform.prepare(&preparing.config)).await??;

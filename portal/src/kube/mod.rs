@@ -15,7 +15,7 @@ mod ssh;
 pub mod withdraw;
 
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::PathBuf;
 
 use kubesmith_spec::Role;
 use serde_json::Value;
@@ -86,9 +86,14 @@ impl std::fmt::Debug for Machine {
 }
 
 impl Kube {
-    /// Connections are kept below this folder, which is emptied first.
-    pub fn new(dir: &Path) -> std::io::Result<Self> {
-        Ok(Self { connections: ssh::Connections::new(dir)?, rights_changed: Notify::new() })
+    /// Connections will be kept below this folder.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { connections: ssh::Connections::new(dir), rights_changed: Notify::new() }
+    }
+
+    /// Makes the folder anew. For the one process that serves: another one's connections would be lost.
+    pub fn prepare(&self) -> std::io::Result<()> {
+        self.connections.prepare()
     }
 
     /// Somebody may hold kubeconfigs from now on that they have no right to.

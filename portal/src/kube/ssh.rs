@@ -64,15 +64,19 @@ struct Open {
 }
 
 impl Connections {
-    /// Connections whose sockets and short-lived files lie in this folder. What an earlier process left there is removed.
-    pub(super) fn new(dir: &Path) -> std::io::Result<Self> {
+    /// Connections whose sockets and short-lived files will lie in this folder.
+    pub(super) fn new(dir: PathBuf) -> Self {
+        Self { dir, slots: std::sync::Mutex::default() }
+    }
+
+    /// Makes the folder. What an earlier process left there is removed.
+    pub(super) fn prepare(&self) -> std::io::Result<()> {
         use std::os::unix::fs::DirBuilderExt as _;
-        match std::fs::remove_dir_all(dir) {
+        match std::fs::remove_dir_all(&self.dir) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        Ok(Self { dir: dir.to_owned(), slots: std::sync::Mutex::default() })
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)
     }
 
     /// Runs one program as root on the machine, and answers its standard output.

@@ -106,6 +106,36 @@ fn admin_recover_prints_a_link_for_who_is_named_and_for_nobody_else() {
     );
 }
 
+#[test]
+fn nothing_beside_the_portal_that_serves_takes_its_connections_away() {
+    let folder = TempDir::new().expect("a folder");
+    let path = configured(&folder);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let listen = taken.local_addr().expect("an address").to_string();
+    let bound = fs::read_to_string(&path).expect("there").replace("127.0.0.1:0", &listen);
+    fs::write(&path, bound).expect("written");
+    let connection = folder.path().join("data/ssh/connection");
+    fs::create_dir_all(connection.parent().expect("a folder")).expect("made");
+    fs::write(&connection, "").expect("written");
+
+    let recovered = run(&["admin", "recover", "--config", &path]);
+    assert!(recovered.status.success(), "{}", text(&recovered.stderr));
+    let to = folder.path().join("backup");
+    let backup = run(&["backup", "--config", &path, to.to_str().expect("UTF-8")]);
+    assert!(backup.status.success(), "{}", text(&backup.stderr));
+    let second = run(&["serve", "--config", &path]);
+    assert!(text(&second.stderr).contains(&listen) && !second.status.success(), "{}", text(&second.stderr));
+    assert!(connection.exists(), "of the portal that serves");
+
+    drop(taken);
+    let mut command = portal(&["serve", "--config", &path]);
+    let mut served = Served(command.stdout(Stdio::piped()).spawn().expect("started"));
+    let mut lines =
+        BufReader::new(served.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    lines.find(|line| line.contains("/link/")).expect("it serves");
+    assert!(!connection.exists(), "left by a portal that is gone");
+}
+
 #[tokio::test]
 async fn a_backup_is_restored_to_the_same_site_and_damage_is_found() {
     let world = World::new().await;
