@@ -103,17 +103,26 @@ impl Writer {
     }
 
     /// What the log holds already is not written again when it comes once more: the files of a child that an earlier portal
-    /// has followed are read from their beginning.
+    /// has followed are read from their beginning. A child works in one state of its run; only stages are kept in a file that
+    /// all children of the run append to.
     pub fn is_told_again(&mut self, folder: &Folder) -> io::Result<()> {
+        let mut told = Vec::new();
         let mut offset = 0;
         loop {
             let lines = read(folder, offset)?;
-            let Some((next, _)) = lines.last() else { return Ok(()) };
+            let Some((next, _)) = lines.last() else { break };
             offset = *next;
             for (_, line) in lines {
-                *self.told.entry(serde_json::to_string(&line.entry)?).or_default() += 1;
+                match line.entry {
+                    Entry::State { .. } => told.retain(|entry| matches!(entry, Entry::Stage { .. })),
+                    entry => told.push(entry),
+                }
             }
         }
+        for entry in &told {
+            *self.told.entry(serde_json::to_string(entry)?).or_default() += 1;
+        }
+        Ok(())
     }
 
     /// Whether this text stands in the log that is told again.
@@ -302,6 +311,35 @@ mod tests {
             texts(&folder, 0),
             ["still working", "still working", "with [secret]", "still working", "new"]
         );
+    }
+
+    #[test]
+    fn what_was_told_in_an_earlier_state_of_the_run_is_not_told_yet_in_this_one() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::make(root.path()).unwrap();
+        let mut writer = Writer::open(&folder, Redaction::default()).unwrap();
+        let stage = || Entry::Stage {
+            phase: Phase::Machines,
+            step: "look".to_owned(),
+            status: Status::Done,
+            node: None,
+            detail: None,
+        };
+        writer.write(stage()).unwrap();
+        writer.say("Stopping").unwrap();
+        writer.write(Entry::State { state: State::Applying }).unwrap();
+        writer.say("applying").unwrap();
+
+        let mut again = Writer::open(&folder, Redaction::default()).unwrap();
+        again.is_told_again(&folder).unwrap();
+        assert!(again.has_told("applying") && !again.has_told("Stopping"));
+        let before = texts(&folder, 0).len();
+        again.write(stage()).unwrap();
+        again.say("applying").unwrap();
+        assert_eq!(texts(&folder, 0).len(), before, "both stand there already");
+        again.say("Stopping").unwrap();
+        again.write(Entry::State { state: State::Applying }).unwrap();
+        assert_eq!(texts(&folder, 0).len(), before + 2);
     }
 
     #[test]
