@@ -391,11 +391,7 @@ fn is_visible(actor: &Actor, action: Action, scope: &Scope) -> bool {
 pub fn in_namespace(actor: &Actor, scope: &Scope, owner: Option<&PersonId>) -> Result<(), WhyNot> {
     let Scope::Cluster { member, grant, .. } = scope else { return Err(WhyNot::NotVisible) };
     let level = level_on(actor, *member, *grant).ok_or(WhyNot::NotVisible)?;
-    if level >= level_in_namespace(&actor.person, owner) {
-        Ok(())
-    } else {
-        Err(WhyNot::NotVisible)
-    }
+    if level >= level_in_namespace(&actor.person, owner) { Ok(()) } else { Err(WhyNot::NotVisible) }
 }
 
 /// The right to a cluster without which a namespace in it does not exist for somebody.

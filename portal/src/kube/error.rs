@@ -60,6 +60,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the cluster itself does not answer, so that whatever else it is asked now fails as well.
+    pub fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::HostKey { .. }
+                | Self::KeyRefused { .. }
+                | Self::TimedOut(_)
+        )
+    }
+
     /// Reads what kubectl or kubeadm wrote to standard error when it failed.
     pub(super) fn of_stderr(stderr: &str) -> Self {
         let said = plain(stderr);

@@ -1,6 +1,7 @@
 //! Kubeconfigs whose holders may not have them any more are taken back: a grant was lowered, a member removed, an account
 //! disabled. A cluster that cannot be reached now is asked again later.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Error, Machine, NamespaceName};
@@ -26,19 +27,31 @@ pub async fn serve(app: App) {
     }
 }
 
-async fn look(app: &App) -> anyhow::Result<()> {
-    for held in app.store.held_kubeconfigs().await? {
-        if may_have(&held) {
+/// Looks once, and takes back what is not to be had any more.
+pub async fn look(app: &App) -> anyhow::Result<()> {
+    let held = app.store.held_kubeconfigs().await?;
+    each(held, |held| take_back(app, held)).await;
+    Ok(())
+}
+
+/// One after another. A cluster that is silent is asked once: waiting for it again would keep the others waiting.
+async fn each<F>(all: Vec<Held>, take_back: impl Fn(Held) -> F)
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let mut silent = HashSet::new();
+    for held in all.into_iter().filter(|held| !may_have(held)) {
+        if silent.contains(&held.cluster) {
             continue;
         }
-        match take_back(app, &held).await {
-            Ok(()) => app.store.set_kubeconfig_revoked(&held.id).await?,
-            Err(error) => {
-                tracing::warn!(kubeconfig = %held.id, cluster = %held.cluster, "it is not taken back yet: {error:#}");
+        let (id, cluster) = (held.id.clone(), held.cluster.clone());
+        if let Err(error) = take_back(held).await {
+            tracing::warn!(kubeconfig = %id, %cluster, "it is not taken back yet: {error:#}");
+            if error.downcast_ref().is_some_and(Error::is_silence) {
+                silent.insert(cluster);
             }
         }
     }
-    Ok(())
 }
 
 /// Whether who holds it may still do what it is good for.
@@ -47,16 +60,18 @@ fn may_have(held: &Held) -> bool {
     !held.disabled && level.is_some_and(|level| level >= held.needs)
 }
 
-async fn take_back(app: &App, held: &Held) -> anyhow::Result<()> {
-    // A cluster without machines has nobody to ask, and nothing that the file would open.
+async fn take_back(app: &App, held: Held) -> anyhow::Result<()> {
     let states = ask::states(app, &held.cluster).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let Some(state) = states.current()? else { return Ok(()) };
-    let machine = Machine::of(held.cluster.clone(), &held.cluster_name, &state)?;
-    let namespace = held.namespace.as_deref().map(NamespaceName::parse).transpose()?;
-    match app.kube.revoke(&machine, &held.id, namespace.as_ref()).await {
-        Ok(()) | Err(Error::NotFound(_)) => Ok(()),
-        Err(error) => Err(error.into()),
+    // A cluster without machines has nobody to ask, and nothing that the file would open.
+    if let Some(state) = states.current()?.filter(|state| state.cluster().is_some()) {
+        let machine = Machine::of(held.cluster, &held.cluster_name, &state)?;
+        let namespace = held.namespace.as_deref().map(NamespaceName::parse).transpose()?;
+        match app.kube.revoke(&machine, &held.id, namespace.as_ref()).await {
+            Ok(()) | Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(app.store.set_kubeconfig_revoked(&held.id).await?)
 }
 
 #[cfg(test)]
@@ -65,9 +80,14 @@ mod tests {
     use crate::ids::{ClusterId, KubeconfigId};
     use crate::rights::{Level, Role};
 
-    #[test]
-    fn a_kubeconfig_lasts_as_long_as_the_right_to_it() {
-        let held = |needs, role, member, grant, disabled| Held {
+    fn held(
+        needs: Level,
+        role: Role,
+        member: Option<Role>,
+        grant: Option<Level>,
+        disabled: bool,
+    ) -> Held {
+        Held {
             id: KubeconfigId::new(),
             cluster: ClusterId::new(),
             cluster_name: "demo".to_owned(),
@@ -78,7 +98,35 @@ mod tests {
             disabled,
             member,
             grant,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_cluster_is_asked_once_and_one_that_refuses_for_each() {
+        let (silent, refusing, well) = (ClusterId::new(), ClusterId::new(), ClusterId::new());
+        let lost = |cluster: &ClusterId| Held {
+            cluster: cluster.clone(),
+            ..held(Level::Use, Role::Developer, None, None, false)
         };
+        let all = [&silent, &refusing, &silent, &well, &refusing, &silent, &well].map(lost);
+        let asked = std::sync::Mutex::new(Vec::new());
+        each(all.to_vec(), |held| {
+            asked.lock().unwrap().push(held.cluster.clone());
+            if held.cluster == silent {
+                return std::future::ready(Err(Error::TimedOut(40).into()));
+            }
+            if held.cluster == refusing {
+                return std::future::ready(Err(Error::Refused("no".to_owned()).into()));
+            }
+            std::future::ready(Ok(()))
+        })
+        .await;
+        let asked = asked.into_inner().unwrap();
+        assert_eq!(asked, [&silent, &refusing, &well, &refusing, &well].map(Clone::clone));
+    }
+
+    #[test]
+    fn a_kubeconfig_lasts_as_long_as_the_right_to_it() {
         let (course, developer) = (Some(Role::Developer), Role::Developer);
         for (needs, role, member, grant, disabled, may) in [
             (Level::Use, developer, course, Some(Level::Use), false, true),

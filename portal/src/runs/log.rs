@@ -114,7 +114,9 @@ impl Writer {
             offset = *next;
             for (_, line) in lines {
                 match line.entry {
-                    Entry::State { .. } => told.retain(|entry| matches!(entry, Entry::Stage { .. })),
+                    Entry::State { .. } => {
+                        told.retain(|entry| matches!(entry, Entry::Stage { .. }));
+                    }
                     entry => told.push(entry),
                 }
             }

@@ -27,8 +27,11 @@ async fn planned(
         Time::now(),
         json!({"clusters": 1, "machines": 3, "cores": 6, "memory_mib": 12288, "disk_gib": 60}),
     );
-    let plan = json!({"headline": "", "lines": [], "effect": effect, "before": amount, "after": amount});
-    world.execute(&format!("UPDATE runs SET finished_at = '{now}' WHERE cluster = '{cluster}'")).await;
+    let plan =
+        json!({"headline": "", "lines": [], "effect": effect, "before": amount, "after": amount});
+    world
+        .execute(&format!("UPDATE runs SET finished_at = '{now}' WHERE cluster = '{cluster}'"))
+        .await;
     world
         .execute(&format!(
             "INSERT INTO runs (id, cluster, kind, state, spec, plan, plan_hash, requested_by, created_at)
@@ -68,7 +71,11 @@ async fn a_plan_that_destroys_is_approved_by_who_owns_the_cluster_and_only_witho
             let run = planned(&world, &cluster, person, what).await;
             let offered = world.get_as(&person.proof, &format!("/runs/{run}")).await.body;
             let button = format!("action=\"/runs/{run}/approve\"");
-            assert_eq!(offered.contains(&button), expected == ok, "{what:?} {protected}: {offered}");
+            assert_eq!(
+                offered.contains(&button),
+                expected == ok,
+                "{what:?} {protected}: {offered}"
+            );
             let path = format!("/api/v1/runs/{run}/approve");
             let seen = json!({"plan_hash": "seen"});
             let answer = world.json_as(&person.proof, Method::POST, &path, &seen).await;

@@ -4,6 +4,7 @@ mod approval;
 mod audit;
 mod defects;
 mod health;
+mod kubeconfigs;
 mod operator;
 mod pages;
 mod people;

@@ -124,7 +124,11 @@ fn nothing_beside_the_portal_that_serves_takes_its_connections_away() {
     let backup = run(&["backup", "--config", &path, to.to_str().expect("UTF-8")]);
     assert!(backup.status.success(), "{}", text(&backup.stderr));
     let second = run(&["serve", "--config", &path]);
-    assert!(text(&second.stderr).contains(&listen) && !second.status.success(), "{}", text(&second.stderr));
+    assert!(
+        text(&second.stderr).contains(&listen) && !second.status.success(),
+        "{}",
+        text(&second.stderr)
+    );
     assert!(connection.exists(), "of the portal that serves");
 
     drop(taken);

@@ -22,8 +22,7 @@ async fn a_client_that_hangs_up_leaves_nothing_half_made() {
     let path = format!("/api/v1/environments/{course}/clusters");
     let asked = || {
         let form = json!({"name": "demo", "template": "ubuntu", "size": "small"});
-        let mut request =
-            request(Method::POST, &path, &admin.proof, Body::from(form.to_string()));
+        let mut request = request(Method::POST, &path, &admin.proof, Body::from(form.to_string()));
         let headers = request.headers_mut();
         headers.insert("content-type", "application/json".parse().expect("a value"));
         headers.insert("idempotency-key", "one".parse().expect("a value"));
@@ -53,9 +52,8 @@ async fn a_handler_that_panics_is_answered_for() {
     }
     let world = World::new().await;
     let gate = from_fn_with_state((world.app.clone(), "/", Action::Open), gate::pass);
-    let router = axum::Router::new()
-        .route("/", get(panics).layer(gate))
-        .layer(CatchPanicLayer::new());
+    let router =
+        axum::Router::new().route("/", get(panics).layer(gate)).layer(CatchPanicLayer::new());
     let asked = Request::get("/").body(Body::empty()).expect("a request");
     let answer = router.oneshot(asked).await.expect("infallible");
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
@@ -65,9 +63,8 @@ async fn a_handler_that_panics_is_answered_for() {
 async fn a_key_of_a_request_that_died_with_the_portal_is_free_a_day_later() {
     let world = World::new().await;
     let admin = world.person("root", Role::Admin).await;
-    let begun = async |key| {
-        world.app.store.begin_once(&admin.id, key, "a request").await.expect("asked")
-    };
+    let begun =
+        async |key| world.app.store.begin_once(&admin.id, key, "a request").await.expect("asked");
     for key in ["old", "new"] {
         assert_eq!(begun(key).await, Before::Never);
     }
