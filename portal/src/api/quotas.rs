@@ -54,7 +54,8 @@ pub async fn of_environment(
     quota(&app, Scope::Environment, id.as_str()).await
 }
 
-/// Sets an environment's. What is held already stays; nothing new is let in past it.
+/// Sets an environment's; without any number, the default counts again. What is held already stays; nothing new is let in past
+/// it.
 #[utoipa::path(put, path = "/api/v1/environments/{environment}/quota", tag = "quotas", params(("environment" = String, Path)), request_body = Limit, responses((status = 200, body = Quota)))]
 pub async fn limit_environment(
     State(app): State<App>,
@@ -72,7 +73,7 @@ pub async fn of_person(State(app): State<App>, Path(id): Path<PersonId>) -> Resu
     quota(&app, Scope::Person, id.as_str()).await
 }
 
-/// Sets a person's.
+/// Sets a person's; without any number, the default counts again.
 #[utoipa::path(put, path = "/api/v1/users/{person}/quota", tag = "quotas", params(("person" = String, Path)), request_body = Limit, responses((status = 200, body = Quota)))]
 pub async fn limit_person(
     State(app): State<App>,

@@ -237,11 +237,7 @@ async fn store(app: &App, wish: &Wish) -> Result<(Scope, String, Limit)> {
             return Err(Error::invalid(problems));
         }
     };
-    if limit == Limit::default() {
-        app.store.clear_limit(scope, &id).await?;
-    } else {
-        app.store.set_limit(scope, &id, limit).await?;
-    }
+    app.store.set_limit(scope, &id, limit).await?;
     Ok((scope, id, limit))
 }
 

@@ -104,13 +104,6 @@ impl Store {
             .await
     }
 
-    /// Nothing of its own any more: the default counts again.
-    pub async fn clear_limit(&self, scope: Scope, id: &str) -> Result<()> {
-        let delete = sqlx::query("DELETE FROM quotas WHERE scope = ? AND id = ?");
-        delete.bind(scope.as_str()).bind(id).execute(self.write()).await?;
-        Ok(())
-    }
-
     /// What a cluster holds from now on.
     pub(super) async fn reserve(
         transaction: &mut Transaction<'_, Sqlite>,
@@ -156,8 +149,14 @@ impl Store {
         Ok(())
     }
 
-    /// What may be held: of one person or environment, or with an empty `id` of everyone who has no limit of their own.
+    /// What may be held: of one person or environment, or with an empty `id` of everyone who has no limit of their own. A limit
+    /// without any number takes away what was set, so that the default counts again.
     pub async fn set_limit(&self, scope: Scope, id: &str, limit: Limit) -> Result<()> {
+        if limit == Limit::default() {
+            let delete = sqlx::query("DELETE FROM quotas WHERE scope = ? AND id = ?");
+            delete.bind(scope.as_str()).bind(id).execute(self.write()).await?;
+            return Ok(());
+        }
         let number = |number: Option<u64>| number.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         sqlx::query(
             "INSERT INTO quotas (scope, id, clusters, machines, cores, memory_mib, disk_gib) VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -63,6 +63,12 @@ async fn a_quota_counts_for_a_person_an_environment_and_the_site_and_says_which(
     let defaults = json!({"clusters": 1});
     let set = world.json_as(&admin.proof, Method::PUT, "/api/v1/quotas/person", &defaults).await;
     assert_eq!(set.json()["person"]["clusters"], 1, "{}", set.body);
+    // Who has one of their own goes by it, until it is taken away.
+    let (own, _) = &quotas[0];
+    for (limit, counts) in [(json!({"clusters": 5}), 5), (json!({}), 1)] {
+        let set = world.json_as(&admin.proof, Method::PUT, own, &limit).await;
+        assert_eq!(set.json()["limit"]["clusters"], counts, "{}", set.body);
+    }
     let nobody =
         world.json_as(&admin.proof, Method::PUT, "/api/v1/quotas/everybody", &defaults).await;
     assert_eq!(nobody.status, StatusCode::NOT_FOUND);
