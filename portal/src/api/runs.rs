@@ -154,9 +154,11 @@ pub async fn approve(
     Path(id): Path<RunId>,
     actor: Actor,
     about: About,
+    note: Note,
     Json(approval): Json<Approval>,
 ) -> Result<Json<RunView>> {
     let run = app.store.run(&id).await?;
+    note.detail(serde_json::json!({ "approve": id, "kind": run.kind }));
     ask::approve(&app, &actor, &about, &run, &approval.plan_hash).await?;
     Ok(Json(RunView::of(app.store.run(&id).await?)))
 }
@@ -169,8 +171,9 @@ pub async fn cancel(
     note: Note,
     Json(cancel): Json<Cancel>,
 ) -> Result<Json<RunView>> {
-    ask::cancel(&app, &app.store.run(&id).await?, cancel.force).await?;
-    note.detail(serde_json::json!({ "run": id, "force": cancel.force }));
+    let run = app.store.run(&id).await?;
+    note.detail(serde_json::json!({ "cancel": id, "force": cancel.force }));
+    ask::cancel(&app, &run, cancel.force).await?;
     Ok(Json(RunView::of(app.store.run(&id).await?)))
 }
 

@@ -47,6 +47,7 @@ async fn a_plan_that_destroys_is_approved_by_who_owns_the_cluster_and_only_witho
     let world = World::new().await;
     let (own, edit) =
         (world.person("own", Role::Developer).await, world.person("edit", Role::Developer).await);
+    let admin = world.person("root", Role::Admin).await;
     let course = world.environment("course").await;
     let cluster = world.cluster("demo", &course, &own.id).await;
     for (person, level) in [(&own, Level::Own), (&edit, Level::Edit)] {
@@ -86,6 +87,9 @@ async fn a_plan_that_destroys_is_approved_by_who_owns_the_cluster_and_only_witho
             let state = world.get_as(&person.proof, &format!("/api/v1/runs/{run}")).await.json();
             let expected = if expected == ok { "approved" } else { "awaiting_approval" };
             assert_eq!(state["state"], expected, "{what:?} {protected}");
+            let noted = json!({"approve": run, "kind": what.0}).to_string();
+            let audit = world.get_as(&admin.proof, "/api/v1/audit").await.json();
+            assert_eq!(audit[0]["detail"], noted, "what was approved, or was to be: {audit}");
         }
     }
 }
