@@ -77,13 +77,13 @@ impl Wish {
         let title = text::line("title", title, 80).unwrap_or_else(|field| noted(&mut wrong, field));
         let proxmox_pool = optional(proxmox_pool);
         if let Some(Err(error)) = proxmox_pool.map(ProxmoxPoolName::parse) {
-            wrong.push(Field::new("proxmox_pool", sentence(error.rule)));
+            wrong.push(Field::new("proxmox_pool", text::sentence(error.rule)));
         }
         if let Err(error) = BridgeName::parse(bridge.trim()) {
-            wrong.push(Field::new("bridge", sentence(error.rule)));
+            wrong.push(Field::new("bridge", text::sentence(error.rule)));
         }
         if let Err(error) = PoolName::parse(address_pool.trim()) {
-            wrong.push(Field::new("address_pool", sentence(error.rule)));
+            wrong.push(Field::new("address_pool", text::sentence(error.rule)));
         }
         let tag = optional(vlan).map(|text| {
             text.parse::<u16>().ok().and_then(|tag| VlanTag::try_from(tag).ok().map(|_| tag))
@@ -113,13 +113,6 @@ fn noted(wrong: &mut Vec<Field>, field: Field) -> String {
 
 fn optional(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| !text.is_empty())
-}
-
-/// A rule as it stands in the spec, as a sentence.
-fn sentence(rule: &str) -> String {
-    let mut letters = rule.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
 }
 
 #[cfg(test)]

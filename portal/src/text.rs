@@ -1,4 +1,4 @@
-//! What people type freely: one line, printable, of a known length. PURE.
+//! What people type freely, one line, printable, of a known length; and what they are told of it. PURE.
 
 use crate::error::Field;
 
@@ -52,6 +52,13 @@ pub fn label(field: &str, text: &str) -> Result<String, Field> {
     }
 }
 
+/// A rule as it stands in the spec, as a sentence.
+pub fn sentence(rule: &str) -> String {
+    let mut letters = rule.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
 /// Controls, and the characters that turn the direction of what follows or have no width.
 fn is_invisible(c: char) -> bool {
     c.is_control()
@@ -69,6 +76,11 @@ mod tests {
         {
             assert!(line("name", bad, 20).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_rule_is_told_as_a_sentence() {
+        assert_eq!(sentence("use 1 to 40 letters"), "Use 1 to 40 letters.");
     }
 
     #[test]

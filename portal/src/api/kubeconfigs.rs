@@ -1,6 +1,6 @@
 //! `/api/v1/clusters/{cluster}/kubeconfigs`: short-lived credentials, shown once.
 
-use axum::extract::{Path as At, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -10,24 +10,14 @@ use utoipa::ToSchema;
 use crate::App;
 use crate::audit::Note;
 use crate::error::{Error, Field, Result};
-use crate::extract::Json;
+use crate::extract::{Json, Path};
 use crate::gate::About;
-use crate::ids::KubeconfigId;
+use crate::ids::{ClusterId, KubeconfigId};
 use crate::kube::service::{Desk, HandedOut, Wanted, handed_out};
 use crate::kube::{NamespaceName, Power};
 use crate::rights::Actor;
 use crate::store::kubeconfigs::Kubeconfig;
 use crate::time::Time;
-
-/// A kubeconfig in a path.
-#[derive(Deserialize)]
-pub struct Place {
-    /// The cluster's id.
-    #[serde(rename = "cluster")]
-    _cluster: String,
-    /// The kubeconfig's id.
-    kubeconfig: String,
-}
 
 /// What was handed out.
 #[derive(Serialize, ToSchema)]
@@ -143,12 +133,11 @@ pub async fn create_admin(
     responses((status = 204, description = "The cluster refuses it from now on."), super::openapi::ClusterProblems))]
 pub async fn revoke(
     State(app): State<App>,
-    At(place): At<Place>,
+    Path((_cluster, id)): Path<(ClusterId, KubeconfigId)>,
     actor: Actor,
     about: About,
     note: Note,
 ) -> Result<StatusCode> {
-    let id: KubeconfigId = place.kubeconfig.parse().map_err(|_| Error::not_found())?;
     let row = Desk::of(&app, &actor, &about)?.revoke(&id).await?;
     note.detail(json!({"kubeconfig": id, "of": row.login, "namespace": row.namespace}));
     Ok(StatusCode::NO_CONTENT)

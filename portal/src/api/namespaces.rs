@@ -1,6 +1,6 @@
 //! `/api/v1/clusters/{cluster}/namespaces`, and the cluster's health.
 
-use axum::extract::{Path as At, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 use crate::App;
 use crate::audit::Note;
 use crate::error::{Error, Field, Result};
-use crate::extract::Json;
+use crate::extract::{Json, Path};
 use crate::gate::About;
+use crate::ids::ClusterId;
 use crate::kube::service::Desk;
 use crate::kube::{Health, Limits, Namespace, NamespaceName};
 use crate::rights::Actor;
@@ -21,16 +22,6 @@ use crate::rights::Actor;
 pub struct Namespaces {
     /// By name.
     pub items: Vec<Namespace>,
-}
-
-/// A namespace in a path.
-#[derive(Deserialize)]
-pub struct Place {
-    /// The cluster's id.
-    #[serde(rename = "cluster")]
-    _cluster: String,
-    /// The namespace's name.
-    namespace: String,
 }
 
 /// A namespace that is wanted.
@@ -58,11 +49,10 @@ pub async fn list(State(app): State<App>, actor: Actor, about: About) -> Result<
     responses((status = 200, body = Namespace), super::openapi::ClusterProblems))]
 pub async fn show(
     State(app): State<App>,
-    At(place): At<Place>,
+    Path((_cluster, name)): Path<(ClusterId, NamespaceName)>,
     actor: Actor,
     about: About,
 ) -> Result<Json<Namespace>> {
-    let name = NamespaceName::parse(&place.namespace).map_err(|_| Error::not_found())?;
     Ok(Json(Desk::of(&app, &actor, &about)?.namespace(&name).await?))
 }
 
@@ -91,12 +81,11 @@ pub async fn create(
     responses((status = 202, description = "It is being deleted."), super::openapi::ClusterProblems))]
 pub async fn delete(
     State(app): State<App>,
-    At(place): At<Place>,
+    Path((_cluster, name)): Path<(ClusterId, NamespaceName)>,
     actor: Actor,
     about: About,
     note: Note,
 ) -> Result<StatusCode> {
-    let name = NamespaceName::parse(&place.namespace).map_err(|_| Error::not_found())?;
     note.detail(json!({"namespace": name}));
     Desk::of(&app, &actor, &about)?.delete(&name).await?;
     Ok(StatusCode::ACCEPTED)

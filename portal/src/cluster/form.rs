@@ -6,6 +6,7 @@ use kubesmith_spec::{ClusterName, KubernetesVersion, MachineSize, TemplateName, 
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Size, Template};
+use crate::text;
 
 /// A cluster as a person wants it: everything that stands in its `main.tf`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,16 +38,13 @@ impl Wanted {
     }
 }
 
-/// The form of a new cluster, as it was sent. The environment is looked up by whoever has the list.
+/// The form of a new cluster, as it was sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCluster {
     /// The name.
     #[serde(default)]
     pub name: String,
-    /// The environment's name.
-    #[serde(default)]
-    pub environment: String,
     /// The template's id.
     #[serde(default)]
     pub template: String,
@@ -76,7 +74,7 @@ impl NewCluster {
     pub fn parse(&self, catalogue: &[Template]) -> Result<Wanted, Vec<Problem>> {
         let mut problems = Vec::new();
         let name = ClusterName::parse(self.name.trim())
-            .map_err(|error| problems.push(Problem::new("name", sentence(error.rule))))
+            .map_err(|error| problems.push(Problem::new("name", text::sentence(error.rule))))
             .ok();
         let template = one_of("template", &self.template, catalogue, |template| &template.id);
         let size = match &template {
@@ -133,13 +131,6 @@ fn one_of<'a, T>(
         };
         Problem::new(field, message)
     })
-}
-
-/// A rule of the spec as a sentence.
-fn sentence(rule: &str) -> String {
-    let mut letters = rule.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
 }
 
 #[cfg(test)]

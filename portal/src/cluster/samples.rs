@@ -27,12 +27,7 @@ pub(crate) fn catalogue() -> Vec<Template> {
 
 /// A form that is filled well.
 pub(crate) fn form() -> NewCluster {
-    NewCluster {
-        name: "demo".into(),
-        environment: "course".into(),
-        template: "ubuntu".into(),
-        size: "small".into(),
-    }
+    NewCluster { name: "demo".into(), template: "ubuntu".into(), size: "small".into() }
 }
 
 /// What it means.

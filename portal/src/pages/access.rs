@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::App;
 use crate::audit::Note;
 use crate::error::{Error, Field, Result};
-use crate::extract::{Form, Query};
+use crate::extract::{Form, Path, Query};
 use crate::gate::About;
 use crate::ids::{ClusterId, KubeconfigId};
 use crate::kube::service::{Desk, HandedOut, Wanted, handed_out};
@@ -240,12 +240,11 @@ fn first_minutes(
 /// Takes a kubeconfig back.
 pub async fn revoke(
     State(app): State<App>,
-    Path((_, id)): Path<(ClusterId, String)>,
+    Path((_, id)): Path<(ClusterId, KubeconfigId)>,
     actor: Actor,
     about: About,
     note: Note,
 ) -> Result<Response> {
-    let id: KubeconfigId = id.parse().map_err(|_| Error::not_found())?;
     let row = Desk::of(&app, &actor, &about)?.revoke(&id).await?;
     note.detail(json!({"kubeconfig": id, "of": row.login, "namespace": row.namespace}));
     Ok(done(

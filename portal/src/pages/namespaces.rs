@@ -1,6 +1,6 @@
 //! A cluster's namespaces: what there is, a new one, and away with one.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::App;
 use crate::audit::Note;
 use crate::error::{Error, Field, Result};
-use crate::extract::Form;
+use crate::extract::{Form, Path};
 use crate::gate::About;
 use crate::ids::ClusterId;
 use crate::kube::service::Desk;
@@ -141,12 +141,11 @@ pub struct Confirm {
 /// Asks for the name once more.
 pub async fn ask(
     State(app): State<App>,
-    Path((_, name)): Path<(ClusterId, String)>,
+    Path((_, name)): Path<(ClusterId, NamespaceName)>,
     ui: Ui,
     actor: Actor,
     about: About,
 ) -> Result<Response> {
-    let name = NamespaceName::parse(&name).map_err(|_| Error::not_found())?;
     let namespace = Desk::of(&app, &actor, &about)?.namespace(&name).await?;
     ui.page(
         "namespace_delete.html",
@@ -157,14 +156,13 @@ pub async fn ask(
 /// Deletes one.
 pub async fn delete(
     State(app): State<App>,
-    Path((_, name)): Path<(ClusterId, String)>,
+    Path((_, name)): Path<(ClusterId, NamespaceName)>,
     ui: Ui,
     actor: Actor,
     about: About,
     note: Note,
     Form(form): Form<Confirm>,
 ) -> Result<Response> {
-    let name = NamespaceName::parse(&name).map_err(|_| Error::not_found())?;
     note.detail(json!({"namespace": name}));
     let desk = Desk::of(&app, &actor, &about)?;
     if form.confirm.trim() != name.as_str() {

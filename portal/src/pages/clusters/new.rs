@@ -149,12 +149,7 @@ pub async fn create(
 ) -> Result<Response> {
     let environment = app.store.environment(&id).await?;
     let (template, size) = chosen(&app.config.templates, &filled.choice);
-    let form = NewCluster {
-        name: filled.name.clone(),
-        environment: environment.name.clone(),
-        template,
-        size,
-    };
+    let form = NewCluster { name: filled.name.clone(), template, size };
     match create_once(&app, &actor, &environment, &form, Some(&filled.key)).await {
         Ok(made) => {
             note.target("cluster", &made.cluster, form.name.trim());
