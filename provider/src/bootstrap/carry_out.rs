@@ -1,6 +1,8 @@
 //! Does what was planned, one action after the other, and writes each tenant's settings as its token is made.
 
-use kubesmith_proxmox::{Acl, Client, Deadline, Error, Role};
+use std::fmt::Display;
+
+use kubesmith_proxmox::{Acl, Class, Client, Deadline, Error, Role};
 use kubesmith_tfplugin::{Diag, Result};
 
 use super::plan::Action;
@@ -53,7 +55,9 @@ pub(super) async fn carry_out(
                     Ok(token) => token,
                     Err(error) => {
                         file.discard();
-                        return Err(failed(error).into());
+                        // Without its answer the token may exist all the same, and the next run would find it done.
+                        let made = error.is_unknown_outcome() || *error.class() == Class::Malformed;
+                        return Err(if made { lost(user, &error) } else { failed(error) }.into());
                     }
                 };
                 settings::write(&mut file, site, tenant, &token)
@@ -75,13 +79,13 @@ pub(super) async fn carry_out(
 }
 
 fn row(grant: &Grant) -> Acl<'_> {
-    let Grant { path, user, role } = grant;
-    Acl { path, role, user, propagates: grant.propagates() }
+    let Grant { path, user, role, propagates } = grant;
+    Acl { path, role, user, propagates: *propagates }
 }
 
-fn lost(user: &str, error: &std::io::Error) -> Diag {
+fn lost(user: &str, error: &dyn Display) -> Diag {
     Diag::error(format!("Unable to write the settings of {user}")).detail(format!(
-        "{error}. The token was made, and its secret is lost with the file: delete the token {TOKEN} of {user}, and run this again."
+        "{error}. The token was made, or may have been, and its secret is lost: delete the token {TOKEN} of {user} if it is there, and run this again."
     ))
 }
 

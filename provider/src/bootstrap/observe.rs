@@ -51,14 +51,13 @@ pub(super) async fn observe(
         }
     }
     let acl = retry(deadline, || client.acl()).await.map_err(failed)?;
-    let rows = acl
-        .into_iter()
-        .map(|row| (row.propagates, Grant { path: row.path, user: row.ugid, role: row.roleid }));
-    // One that reaches too far, or not far enough, is granted anew.
-    seen.grants = rows
-        .filter(|(propagates, grant)| *propagates == grant.propagates())
-        .map(|(_, grant)| grant)
-        .collect();
+    let grants = acl.into_iter().map(|row| Grant {
+        path: row.path,
+        user: row.ugid,
+        role: row.roleid,
+        propagates: row.propagates,
+    });
+    seen.grants = grants.collect();
     for tenant in tenants {
         let pool = tenant.name.as_str();
         if let Some(found) = retry(deadline, || client.pool(pool)).await.map_err(failed)? {

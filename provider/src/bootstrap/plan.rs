@@ -77,7 +77,7 @@ impl fmt::Display for Action {
             }
             Self::CreatePool { pool } => write!(out, "create pool {pool}"),
             Self::CreateUser { user } => write!(out, "create user {user}, without a password"),
-            Self::Grant(Grant { path, user, role }) => {
+            Self::Grant(Grant { path, user, role, .. }) => {
                 write!(out, "grant {role} on {path} to {user}")
             }
             Self::CreateLedger { vmid } => write!(
@@ -85,7 +85,7 @@ impl fmt::Display for Action {
                 "create the address ledger, a machine without a disk that never runs (VMID {vmid})"
             ),
             Self::CreateToken { user } => write!(out, "create token {user}!{TOKEN}"),
-            Self::Revoke(Grant { path, user, role }) => {
+            Self::Revoke(Grant { path, user, role, .. }) => {
                 write!(out, "revoke {role} on {path} from {user}")
             }
             Self::DeleteUser { user } => write!(out, "delete user {user} and its tokens"),
@@ -261,6 +261,7 @@ mod tests {
             path: path.into(),
             role: role.into(),
             user: user.into(),
+            propagates: true,
         };
         let (ours, theirs) =
             (grant("/vms/9001", "KubesmithTemplates", &user), grant("/", "PVEAuditor", &user));
@@ -282,5 +283,20 @@ mod tests {
             !actions.iter().any(|action| matches!(action, Action::DeletePool { .. })),
             "{actions:?}"
         );
+    }
+
+    #[test]
+    fn a_right_that_reaches_too_far_is_taken_and_given_anew_and_its_role_is_in_use_meanwhile() {
+        let tenants = tenants(&["net1=vmbr0/119"]);
+        let mut seen = done(Seen::default(), &make(&site(), &tenants, &Seen::default()));
+        let narrow = seen.grants.iter().find(|grant| !grant.propagates).unwrap().clone();
+        let wide = Grant { propagates: true, ..narrow.clone() };
+        seen.grants.remove(&narrow);
+        seen.grants.insert(wide.clone());
+        let mend = [Action::Revoke(wide.clone()), Action::Grant(narrow)];
+        assert_eq!(make(&site(), &tenants, &seen), mend);
+        seen.grants = [Grant { user: "ada@pam".into(), ..wide.clone() }].into();
+        let kept = Action::DeleteRole { role: wide.role };
+        assert!(!remove(&tenants, &seen).contains(&kept), "somebody holds it");
     }
 }

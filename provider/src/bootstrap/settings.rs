@@ -36,7 +36,7 @@ impl Settings {
     }
 }
 
-/// Writes the environment of the provider, for `. FILE` or a service's `EnvironmentFile`.
+/// Writes the environment of the provider, for a shell: `. FILE`.
 pub(super) fn write(
     settings: &mut Settings,
     site: &Site,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use kubesmith_spec::{BridgeName, ProxmoxPoolName, StorageName, VlanTag};
+use kubesmith_spec::{BridgeName, OwnerName, ProxmoxPoolName, StorageName, VlanTag};
 
 /// What all tenants share.
 #[derive(Debug, Clone)]
@@ -68,6 +68,12 @@ impl FromStr for Tenant {
             None => (network, None),
         };
         let network = Network { bridge: bridge.parse().map_err(said)?, vlan };
+        // It names a pool, a user, a file and the first owner: what is good for all of them.
+        if OwnerName::parse(&format!("{name}-main")).is_err() {
+            return Err(format!(
+                "{name:?} is no tenant: use 1 to 35 lower-case letters, digits and hyphens"
+            ));
+        }
         Ok(Self { name: name.parse().map_err(said)?, network })
     }
 }
@@ -87,8 +93,22 @@ mod tests {
         assert_eq!(tenant.network.path(), "/sdn/zones/localnetwork/vmbr0/119");
         let untagged: Tenant = "net2=vmbr1".parse().unwrap();
         assert_eq!(untagged.network.path(), "/sdn/zones/localnetwork/vmbr1");
-        for wrong in ["net1", "=vmbr0", "net1=", "net1=vmbr0/", "net1=vmbr0/4095", "net 1=vmbr0"] {
+        for wrong in [
+            "net1",
+            "=vmbr0",
+            "net1=",
+            "net1=vmbr0/",
+            "net1=vmbr0/4095",
+            "net 1=vmbr0",
+            "teaching/net1=vmbr0",
+            "Net_1=vmbr0",
+        ] {
             assert!(wrong.parse::<Tenant>().is_err(), "{wrong}");
         }
+        let said = "Net_1=vmbr0".parse::<Tenant>().unwrap_err();
+        assert_eq!(
+            said,
+            "\"Net_1\" is no tenant: use 1 to 35 lower-case letters, digits and hyphens"
+        );
     }
 }

@@ -28,13 +28,8 @@ pub(super) struct Grant {
     pub(super) path: String,
     pub(super) user: String,
     pub(super) role: String,
-}
-
-impl Grant {
-    /// Whether it holds below its path as well. Below a bridge are its VLANs, which are others' networks.
-    pub(super) fn propagates(&self) -> bool {
-        self.role != NETWORK
-    }
+    /// Whether it holds below its path as well.
+    pub(super) propagates: bool,
 }
 
 /// What the roles hold. A name that the version does not know would make it refuse the role: bridges have rights of
@@ -64,8 +59,13 @@ pub(super) fn roles() -> Roles {
 /// network card must be allowed to use its network, even if another one is set at once.
 pub(super) fn grants(site: &Site, cards: &BTreeSet<String>, tenant: &Tenant) -> BTreeSet<Grant> {
     let user = tenant.user();
-    let grant =
-        |path: String, role: &str| Grant { path, user: user.clone(), role: role.to_owned() };
+    let grant = |path: String, role: &str| Grant {
+        path,
+        user: user.clone(),
+        role: role.to_owned(),
+        // Below a bridge are its VLANs, which are others' networks.
+        propagates: role != NETWORK,
+    };
     let mut grants = BTreeSet::from([
         grant(format!("/pool/{}", tenant.name), "KubesmithMachines"),
         grant(tenant.network.path(), NETWORK),
