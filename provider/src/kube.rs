@@ -13,6 +13,7 @@ use kubesmith_spec::NodeName;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
+use x509_parser::time::ASN1Time;
 use zeroize::Zeroizing;
 
 /// How long one request may take: the API is near, or it is not there.
@@ -102,6 +103,18 @@ impl Api {
     }
 }
 
+/// Whether the client certificate of a kubeconfig is past its end: nobody gets in with it any more. One that cannot be
+/// read is not taken for ended.
+pub(crate) fn has_ended(kubeconfig: &str) -> bool {
+    let name = "client-certificate-data";
+    let chain = pem(kubeconfig, name).and_then(|text| certificates(&text, name));
+    let first = chain.ok().and_then(|chain| chain.into_iter().next());
+    first.is_some_and(|first| {
+        let read = x509_parser::parse_x509_certificate(&first);
+        read.is_ok_and(|(_, read)| read.validity().not_after < ASN1Time::now())
+    })
+}
+
 #[derive(Deserialize)]
 struct NodeList {
     items: Vec<Node>,
@@ -182,5 +195,20 @@ mod tests {
         let all = format!("{KUBECONFIG}    client-key-data: bm8=\n");
         let error = Api::from_kubeconfig(&all).unwrap_err();
         assert_eq!(error.to_string(), "the kubeconfig's certificate-authority-data cannot be used");
+    }
+
+    #[test]
+    fn only_a_certificate_past_its_end_has_ended() {
+        let until = |year| {
+            let mut wanted = rcgen::CertificateParams::default();
+            wanted.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            wanted.not_after = rcgen::date_time_ymd(year, 1, 1);
+            let key = rcgen::KeyPair::generate().unwrap();
+            let pem = wanted.self_signed(&key).unwrap().pem();
+            format!("    client-certificate-data: {}\n", BASE64_STANDARD.encode(pem))
+        };
+        assert!(has_ended(&until(2021)));
+        assert!(!has_ended(&until(2100)));
+        assert!(!has_ended(KUBECONFIG) && !has_ended("x"));
     }
 }

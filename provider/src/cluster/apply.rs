@@ -289,8 +289,8 @@ async fn await_ssh(site: &Site<'_>, machine: &Machine) -> Result<(), StepError> 
 async fn run_playbook(site: &Site<'_>, nodes: &[NodeName]) -> Result<(), StepError> {
     let kubeconfig = play(site, Playbook::Site, nodes, &[]).await?;
     let mut progress = site.progress();
-    // The control plane's own file changes when its certificates are renewed. The one that is in the state still counts,
-    // and no plan said that it would change.
+    // The control plane's own file changes when its certificates are renewed. The one that is in the state counts until
+    // its end (which a read sees), and no plan said that it would change.
     if progress.kubeconfig.is_none() {
         progress.kubeconfig = kubeconfig;
     }

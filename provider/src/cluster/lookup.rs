@@ -85,6 +85,16 @@ impl DataSource for ClusterLookup {
                 .at("name")
                 .into());
         };
+        let owner = &first.stamp.owner;
+        if let Some((_, other)) = machines.iter().find(|(_, other)| other.stamp.owner != *owner) {
+            return Err(Diag::error(format!("There are several clusters {name}"))
+                .detail(format!(
+                    "Owners {owner} and {} have one of that name each. Use a token that sees only one of them.",
+                    other.stamp.owner
+                ))
+                .at("name")
+                .into());
+        }
         let remembered = (first.stamp.role == Role::ControlPlane)
             .then(|| Remembered::parse(&first.config.description))
             .flatten();

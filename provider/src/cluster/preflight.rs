@@ -28,7 +28,10 @@ pub(super) async fn preflight(
     if new.is_empty() {
         return found;
     }
-    route(new, &mut found);
+    // A first plan stands in for leases that are not known yet: their addresses are nobody's, and their VMIDs begin at 0.
+    if spec.leases.iter().all(|lease| lease.first_vmid > 0) {
+        route(new, &mut found);
+    }
     if let Err(error) = datacentre(context, spec, new, deadline, &mut found).await {
         found.push(diagnose::proxmox("Unable to check the datacentre", &error));
     }

@@ -12,6 +12,7 @@ use super::plan::{Ours, Seen, Standing};
 use super::site::Site;
 use super::target::{Machine, Target};
 use crate::diagnose;
+use crate::kube;
 
 /// What was found.
 pub(super) struct Reading {
@@ -98,6 +99,14 @@ pub(super) async fn read(site: &Site<'_>, mut state: Cluster) -> Result<Reading>
             );
             nodes.push(Node::surplus(&ours.existing, address));
         }
+    }
+    // Nothing would get in any more, so the next apply could not even see whether its nodes are ready.
+    if state.kubeconfig.as_ref().is_some_and(|text| kube::has_ended(text.expose())) {
+        state.kubeconfig = Value::Null;
+        let summary = format!("The kubeconfig of {} has ended", site.spec.name);
+        let detail = "Its client certificate is past its end. Apply fetches the one that the control plane has now; if that is old \
+                      as well, renew it with ansible/certificates.yml first.";
+        warnings.push(Diag::warning(summary).detail(detail));
     }
     state.nodes = Value::Known(nodes);
     Ok(Reading { state: Some(state), warnings })

@@ -39,7 +39,7 @@ pub(crate) struct OnePool {
     /// What is never leased: single addresses, or ranges such as `10.40.19.210-10.40.19.215`.
     #[tf(computed)]
     excluded: Value<Vec<String>>,
-    /// How many addresses can be leased now.
+    /// How many addresses nobody holds in the ledger. A lease passes over one whose VMID is in use all the same.
     #[tf(computed)]
     free: Value<u64>,
     /// How many of them lie in a row at most: no single lease can have more.
@@ -86,7 +86,7 @@ pub(crate) struct PoolInLedger {
     first: Ipv4Addr,
     /// Last address that may be leased.
     last: Ipv4Addr,
-    /// How many addresses can be leased now.
+    /// How many addresses nobody holds in the ledger. A lease passes over one whose VMID is in use all the same.
     free: u64,
     /// How many of them lie in a row at most.
     longest_free_run: u64,

@@ -26,10 +26,14 @@ impl Ledger<'_> {
 
     /// The pool of that name, or `None`.
     pub(crate) async fn find_pool(&self, name: &PoolName) -> Result<Option<Pool>> {
-        let sets = self.sets().await?;
-        let Some(set) = sets.iter().find(|set| set.name == name.as_str()) else {
-            return Ok(None);
+        let named = |set: &&IpSetInfo| set.name == name.as_str();
+        let recent = self.recent_sets().await?.iter().find(named).cloned();
+        // What a shared look does not show is looked for again before it counts as absent.
+        let set = match recent {
+            Some(set) => Some(set),
+            None => self.sets().await?.iter().find(named).cloned(),
         };
+        let Some(set) = set else { return Ok(None) };
         match Pool::parse(name.clone(), &set.comment) {
             Some(pool) => Ok(Some(pool)),
             None => Err(Diag::error(format!("Unable to read address pool {name}"))
@@ -141,12 +145,18 @@ impl Ledger<'_> {
         }
     }
 
-    async fn sets(&self) -> Result<Arc<Vec<IpSetInfo>>> {
+    /// The sets as they are now.
+    async fn sets(&self) -> Result<Vec<IpSetInfo>> {
+        let (client, vmid) = (&self.context.proxmox, self.context.ledger_vmid);
+        let sets = retry(&self.deadline, || client.ip_sets(&self.node, vmid)).await;
+        sets.map_err(|error| unread(&error).into())
+    }
+
+    /// The sets as they were seen a moment ago: enough for whoever finds in them what was sought.
+    async fn recent_sets(&self) -> Result<Arc<Vec<IpSetInfo>>> {
         let (looks, vmid) = (&self.context.looks, self.context.ledger_vmid);
-        looks
-            .sets(&self.node, vmid, &self.deadline)
-            .await
-            .map_err(|error| diagnose::proxmox("Unable to read the address ledger", &error).into())
+        let sets = looks.sets(&self.node, vmid, &self.deadline).await;
+        sets.map_err(|error| unread(&error).into())
     }
 
     /// Two pools must share neither an address nor a VMID.
@@ -164,6 +174,10 @@ impl Ledger<'_> {
             ))
             .into())
     }
+}
+
+fn unread(error: &Error) -> Diag {
+    diagnose::proxmox("Unable to read the address ledger", error)
 }
 
 fn exists(summary: &str, pool: &Pool) -> Diag {

@@ -21,6 +21,25 @@ fn what_is_looked_up_in_vain_is_said_so() {
 }
 
 #[test]
+fn two_clusters_of_one_name_are_not_taken_for_one() {
+    let Some(world) = world(Needs::Terraform) else { return };
+    world.workspace("admin", &hcl::pool()).apply();
+    for (vmid, owner) in [("19201", "ada"), ("19202", "bob")] {
+        let stamp = format!(
+            "kubesmith:v1 cluster=twin node=twin-cp-1 role=control-plane owner={owner} lease=lab/twin \
+             x=00000000000000ff nonce=0badcafe made=1"
+        );
+        let made = [("vmid", vmid), ("tags", "kubesmith"), ("description", &stamp)];
+        let upid = world.proxmox("POST", "/nodes/pve1/qemu", &made);
+        world.wait_for_task("pve1", upid.as_str().expect("a UPID"));
+    }
+    let hcl = "data \"kubesmith_cluster\" \"it\" {\n  name = \"twin\"\n}\n";
+    let workspace = world.workspace("course-1", hcl);
+    let text = plan(&workspace);
+    says(&text, &["There are several clusters twin", "Owners ada and bob have one of that name"]);
+}
+
+#[test]
 fn a_credential_that_is_not_to_be_had_is_said_so() {
     let Some(world) = world(Needs::Terraform) else { return };
     let key = world.folder().join("key");

@@ -86,7 +86,7 @@ fn what_is_missing_or_wrong_in_the_settings_is_said_with_the_place_to_set_it() {
 #[test]
 fn a_connection_that_breaks_and_a_time_that_ends_are_said_so() {
     let Some(world) = world(Needs::Terraform) else { return };
-    let quick = hcl::pool().replace("first_vmid", "timeouts = { create = \"2s\" }\n  first_vmid");
+    let quick = hcl::pool().replace("first_vmid", "timeouts = { create = \"10s\" }\n  first_vmid");
     let workspace = world.workspace("admin", &quick);
     world.fault(&json!({
         "kind": "drop_reply", "method": "GET", "path_regex": "/version$", "times": 1000,

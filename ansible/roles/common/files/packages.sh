@@ -84,9 +84,11 @@ TOML
     esac
 }
 
-# The files that packages bring switch the CRI plugin off, or leave cgroups to cgroupfs. Others' good files stay.
+# The files that packages bring switch the CRI plugin off, or leave cgroups to cgroupfs. Others' good files stay, but one that
+# never looks for mirrors is none where there is one.
 config_is_good() {
-    grep -qE '^\s*SystemdCgroup\s*=\s*true' "$config" 2>/dev/null && ! grep -qE '^\s*disabled_plugins.*cri' "$config"
+    grep -qE '^\s*SystemdCgroup\s*=\s*true' "$config" 2>/dev/null && ! grep -qE '^\s*disabled_plugins.*cri' "$config" &&
+        { [ -z "$REGISTRY_MIRROR" ] || grep -qE '^\s*config_path\s*=.*/etc/containerd/certs\.d' "$config"; }
 }
 
 # Asked first for every image of every registry; containerd reads this anew at each pull. Where it has no answer, the
