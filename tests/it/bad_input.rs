@@ -156,11 +156,9 @@ fn a_full_storage_and_a_strangers_machine_stop_the_create_and_stay_untouched() {
     assert!(failed.contains("shared"), "the storage is not named:\n{failed}");
     world.heal();
 
-    world.proxmox(
-        "POST",
-        "/nodes/pve2/qemu",
-        &[("vmid", "19202"), ("name", "printer-server"), ("memory", "64")],
-    );
+    let stranger = [("vmid", "19202"), ("name", "printer-server"), ("memory", "64")];
+    let upid = world.proxmox("POST", "/nodes/pve2/qemu", &stranger);
+    world.wait_for_task("pve2", upid.as_str().expect("a UPID"));
     let failed = workspace.apply_fails();
     assert!(
         failed.contains("19202") && failed.contains("printer-server"),
@@ -232,6 +230,11 @@ fn machines_that_cannot_be_reached_from_here_are_not_made() {
     assert!(failed.contains("No route to demo-cp-1 (VM 19201)"), "{failed}");
     assert!(failed.contains("10.77.19.201") && failed.contains("6443"), "{failed}");
     assert_eq!(world.machines(), [], "a machine was made");
+
+    // A first plan does not know the addresses yet, so it says nothing of them.
+    let first = world.workspace("course-2", &hcl::all(1).replace("10.40.19.", "10.78.19."));
+    let planned = first.must(&["plan", "-no-color"]);
+    assert!(!planned.contains("No route"), "{planned}");
     workspace.destroy();
     world.assert_empty();
 }

@@ -91,6 +91,7 @@ fn killed_inside(world: &World, workspace: &Workspace<'_>, kind: &str, obstacle:
     inside(world, workspace, kind, obstacle).kill();
     let mut ends = workspace.events().into_iter().filter(|event| event["kind"] == kind);
     assert!(ends.all(|event| event["status"] == "started"), "{kind} had ended before the kill");
+    world.wait_for_no_held_request();
     world.heal();
     workspace.assert_no_key_is_left();
 }

@@ -1,6 +1,10 @@
 //! What is published: Terraform installs the provider from it without a registry, and dpkg the portal.
 
-use std::{fs, path::Path, sync::OnceLock};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use serde_json::Value;
 
@@ -10,34 +14,37 @@ const PACKAGES: &str = "registry.terraform.io/kubesmith/kubesmith";
 
 /// One release of debug programs for all tests here.
 fn release() -> &'static Path {
-    static MADE: OnceLock<tempfile::TempDir> = OnceLock::new();
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a folder");
+        // Not a temporary folder: nothing drops what is static.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("release");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("a folder");
         let must = |mut program: std::process::Command| {
             let output = program.current_dir(root()).output().expect("it starts");
             assert!(output.status.success(), "{program:?}: {}", text(&output));
         };
         let mut build = command(env!("CARGO"));
-        build.args(["build", "--quiet", "-p", "kubesmith-portal", "-p", "kubesmith-release"]);
+        build.args(["build", "--quiet", "-p", "kubesmith-release"]);
         must(build);
+        crate::portal::portal_program();
         let built = provider_folder();
         // Without their symbols, because debug programs are large.
         for program in ["terraform-provider-kubesmith", "kubesmith-portal"] {
             let mut strip = command("strip");
-            strip.arg("-o").arg(folder.path().join(program)).arg(built.join(program));
+            strip.arg("-o").arg(folder.join(program)).arg(built.join(program));
             must(strip);
         }
         let mut release = command(built.join("kubesmith-release"));
-        release.arg("--out").arg(folder.path().join("dist"));
+        release.arg("--out").arg(folder.join("dist"));
         for (flag, program) in
             [("--provider", "terraform-provider-kubesmith"), ("--portal", "kubesmith-portal")]
         {
-            release.arg(flag).arg(folder.path().join(program));
+            release.arg(flag).arg(folder.join(program));
         }
         must(release);
         folder
     })
-    .path()
 }
 
 fn json(file: &Path) -> Value {

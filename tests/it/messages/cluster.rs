@@ -344,7 +344,7 @@ fn a_kubeconfig_past_its_end_is_said_so_and_fetched_anew() {
             Some((before, _)) => format!("{before}client-certificate-data: {ended}\n"),
             None => format!("{line}\n"),
         };
-        cluster["kubeconfig"] = text.lines().map(line).collect();
+        cluster["kubeconfig"] = text.lines().map(line).collect::<String>().into();
     });
     let text = plan(&workspace);
     says(&text, &["The kubeconfig of demo has ended", "Apply fetches the one"]);

@@ -5,3 +5,5 @@ mod inside;
 mod journey;
 mod site;
 mod walk;
+
+pub(crate) use site::portal_program;

@@ -339,7 +339,7 @@ fn answer(curl: &mut Command) -> Answer {
 }
 
 /// The built portal. `cargo test` does not build other packages' programs, so this does.
-pub(super) fn portal_program() -> &'static Path {
+pub(crate) fn portal_program() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let built = command(env!("CARGO"))

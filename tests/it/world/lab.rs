@@ -123,6 +123,20 @@ impl World {
         });
     }
 
+    /// Waits until nobody is held back: whoever was killed has hung up, so that healing lets nothing of theirs through.
+    pub(crate) fn wait_for_no_held_request(&self) {
+        wait_until("no request is held back", || {
+            let held = self.control("GET", "/lab/held", &Value::Null);
+            held.as_array().is_some_and(Vec::is_empty)
+        });
+    }
+
+    /// Stops a machine as its administrator would, and waits for the task's end.
+    pub(crate) fn stop(&self, node: &str, vmid: u64) {
+        let upid = self.proxmox("POST", &format!("/nodes/{node}/qemu/{vmid}/status/stop"), &[]);
+        self.wait_for_task(node, upid.as_str().expect("a UPID"));
+    }
+
     /// Runs a program in a guest; it must succeed.
     pub(crate) fn in_guest(&self, vmid: u32, argv: &[&str]) {
         let path = format!("/lab/guests/{vmid}/exec");

@@ -65,7 +65,9 @@ pub(crate) fn able(needs: Needs) -> bool {
         "light guests need Linux"
     } else if needs != Needs::Terraform && !rustix::process::geteuid().is_root() {
         "light guests need root"
-    } else if needs == Needs::Kubernetes && std::env::var_os(components::FOLDER).is_none() {
+    } else if needs == Needs::Kubernetes
+        && std::env::var_os(components::FOLDER).is_none_or(|folder| folder.is_empty())
+    {
         eprintln!("SKIPPED: Kubernetes' own programs: {} is not set", components::FOLDER);
         return false;
     } else {
