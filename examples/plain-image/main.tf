@@ -19,8 +19,10 @@ module "cluster" {
   kubernetes_version = "1.36.4"
   workers            = { count = 1 }
 
-  # Without it packages come from pkgs.k8s.io. A campus mirror has the same layout.
-  package_mirror = var.package_mirror
+  # Without them packages come from pkgs.k8s.io and images from their registries. A campus mirror of packages has the same
+  # layout as the original; one of images answers for every registry.
+  package_mirror  = var.package_mirror
+  registry_mirror = var.registry_mirror
 }
 
 variable "template" {
@@ -31,6 +33,12 @@ variable "template" {
 
 variable "package_mirror" {
   description = "Mirror with the layout of pkgs.k8s.io."
+  type        = string
+  default     = null
+}
+
+variable "registry_mirror" {
+  description = "Registry mirror that machines ask first for every container image."
   type        = string
   default     = null
 }

@@ -13,7 +13,8 @@ resource "kubesmith_cluster" "this" {
   proxmox_nodes = var.proxmox_nodes
   proxmox_pool  = var.proxmox_pool
 
-  pod_cidr       = var.pod_cidr
-  service_cidr   = var.service_cidr
-  package_mirror = var.package_mirror
+  pod_cidr        = var.pod_cidr
+  service_cidr    = var.service_cidr
+  package_mirror  = var.package_mirror
+  registry_mirror = var.registry_mirror
 }

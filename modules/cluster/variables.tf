@@ -141,3 +141,9 @@ variable "package_mirror" {
   type        = string
   default     = null
 }
+
+variable "registry_mirror" {
+  description = "Registry mirror that machines ask first for every container image."
+  type        = string
+  default     = null
+}

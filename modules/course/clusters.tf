@@ -19,5 +19,6 @@ module "cluster" {
   proxmox_nodes = var.proxmox_nodes
   proxmox_pool  = var.proxmox_pool
 
-  package_mirror = var.package_mirror
+  package_mirror  = var.package_mirror
+  registry_mirror = var.registry_mirror
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use jiff::SignedDuration;
-use kubesmith_spec::{PackageMirror, StorageName};
+use kubesmith_spec::{PackageMirror, RegistryMirror, StorageName};
 use serde::Deserialize;
 use url::Url;
 
@@ -85,6 +85,8 @@ pub struct Proxmox {
     pub storage: Option<StorageName>,
     /// Where Kubernetes packages come from, if a template lacks them.
     pub package_mirror: Option<PackageMirror>,
+    /// What machines ask first for every container image.
+    pub registry_mirror: Option<RegistryMirror>,
 }
 
 /// Terraform and where the provider comes from.

@@ -40,7 +40,11 @@ fn runnable_examples_are_applied_and_destroyed() {
     {
         let mut workspace = copied(&world, example, example);
         match example {
-            "plain-image" => workspace.set_env("TF_VAR_package_mirror", "http://10.40.19.254"),
+            "plain-image" => {
+                for mirror in ["package_mirror", "registry_mirror"] {
+                    workspace.set_env(&format!("TF_VAR_{mirror}"), "http://10.40.19.254");
+                }
+            }
             "tenants" => {
                 // An administrator's work, which `bootstrap` does.
                 for tenant in ["databases", "networking"] {

@@ -83,7 +83,7 @@ fn packages_come_from_the_mirror_where_the_image_has_none() {
     let Some(world) = world(Needs::Guests) else { return };
     let hcl = hcl::all(0).replace(
         "template = \"ubuntu-24.04-k8s-1.36\"",
-        "template = \"debian-13-plain\"\n  package_mirror = \"http://10.40.19.254\"",
+        "template = \"debian-13-plain\"\n  package_mirror = \"http://10.40.19.254\"\n  registry_mirror = \"http://10.40.19.254\"",
     );
     let one = world.workspace("course-1", &hcl);
     one.apply();

@@ -2,7 +2,7 @@
 
 use kubesmith_spec::{
     BridgeName, KubernetesVersion, MachineNetwork, MachineSize, PackageMirror, PoolName,
-    ProxmoxPoolName, StorageName, TemplateName, VlanTag, Workers,
+    ProxmoxPoolName, RegistryMirror, StorageName, TemplateName, VlanTag, Workers,
 };
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,9 @@ pub struct Site {
     /// Where Kubernetes packages come from, if the template lacks them.
     #[serde(default)]
     pub package_mirror: Option<PackageMirror>,
+    /// What machines ask first for every container image.
+    #[serde(default)]
+    pub registry_mirror: Option<RegistryMirror>,
 }
 
 impl Site {

@@ -30,12 +30,13 @@ const HEADER: &str = "\
 ";
 
 /// The settings of the site, each with the type that its variable has.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("pool", "Name of the address pool."),
     ("network", "Bridge of the machines, and their VLAN."),
     ("proxmox_pool", "Proxmox pool that the machines become members of."),
     ("storage", "Storage of the machines' disks; beside the template if none is given."),
     ("package_mirror", "Where Kubernetes packages come from, if the template lacks them."),
+    ("registry_mirror", "What machines ask first for every container image."),
 ];
 
 /// The text of `main.tf`.
@@ -52,13 +53,14 @@ pub fn main_tf(wanted: &Wanted, backend: &Backend) -> Result<String, Unfaithful>
 
 /// The site's settings for `terraform.tfvars.json`, whose values Terraform takes as they stand.
 pub fn tfvars(site: &Site) -> serde_json::Value {
-    let Site { pool, bridge, vlan, proxmox_pool, storage, package_mirror } = site;
+    let Site { pool, bridge, vlan, proxmox_pool, storage, package_mirror, registry_mirror } = site;
     serde_json::json!({
         "pool": pool,
         "network": { "bridge": bridge, "vlan": vlan },
         "proxmox_pool": proxmox_pool,
         "storage": storage,
         "package_mirror": package_mirror,
+        "registry_mirror": registry_mirror,
     })
 }
 
@@ -224,7 +226,7 @@ mod tests {
     #[test]
     fn it_reads_as_if_a_person_had_written_it() {
         insta::assert_snapshot!(main_tf(&wanted(), &backend()).unwrap());
-        insta::assert_snapshot!(tfvars(&site()), @r#"{"network":{"bridge":"vmbr0","vlan":119},"package_mirror":null,"pool":"lab","proxmox_pool":null,"storage":null}"#);
+        insta::assert_snapshot!(tfvars(&site()), @r#"{"network":{"bridge":"vmbr0","vlan":119},"package_mirror":null,"pool":"lab","proxmox_pool":null,"registry_mirror":null,"storage":null}"#);
     }
 
     /// The writer alone, with texts that no typed name would let through.
@@ -241,7 +243,7 @@ mod tests {
         let again: Body =
             hcl::parse(&print).map_err(|error| TestCaseError::fail(format!("{print}\n{error}")))?;
         prop_assert_eq!(&again, &body(&wanted(), &backend));
-        prop_assert_eq!(again.blocks().count(), 11, "a text became a block");
+        prop_assert_eq!(again.blocks().count(), 12, "a text became a block");
         Ok(())
     }
 

@@ -262,9 +262,11 @@ fn describe_update(before: &Value, after: &Value, say: &mut impl FnMut(Effect, S
         }
     }
     let mut plain_change = false;
-    for (field, words) in
-        [("kubernetes_version", "Kubernetes"), ("package_mirror", "The package mirror")]
-    {
+    for (field, words) in [
+        ("kubernetes_version", "Kubernetes"),
+        ("package_mirror", "The package mirror"),
+        ("registry_mirror", "The registry mirror"),
+    ] {
         if before[field] != after[field] {
             plain_change = true;
             say(

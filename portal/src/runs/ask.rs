@@ -94,6 +94,7 @@ pub fn site(app: &App, environment: &Environment) -> Result<Site> {
         },
         storage: app.config.proxmox.storage.clone(),
         package_mirror: app.config.proxmox.package_mirror.clone(),
+        registry_mirror: app.config.proxmox.registry_mirror.clone(),
     })
 }
 

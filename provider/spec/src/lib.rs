@@ -20,7 +20,8 @@ pub mod version;
 pub use machines::{Machine, Role};
 pub use names::{
     BridgeName, ClusterName, LeaseName, NodeName, Nonce, OwnerName, PackageMirror, PoolName,
-    ProxmoxNodeName, ProxmoxPoolName, SshUser, StorageName, TemplateName, Transaction,
+    ProxmoxNodeName, ProxmoxPoolName, RegistryMirror, SshUser, StorageName, TemplateName,
+    Transaction,
 };
 pub use network::{AddressRange, Cidr, VlanTag};
 pub use problems::Problem;
@@ -57,6 +58,8 @@ pub struct ClusterSpec {
     pub service_cidr: Cidr,
     /// Where packages come from; the public repository if not given.
     pub package_mirror: Option<PackageMirror>,
+    /// Where container images are asked for first; only their own registries if not given.
+    pub registry_mirror: Option<RegistryMirror>,
     /// The account made on the machines.
     pub ssh_user: SshUser,
 }

@@ -185,14 +185,14 @@ name! {
     /// Where Kubernetes packages come from: an http or https address without a trailing slash.
     PackageMirror, "package mirror",
     "use an http:// or https:// address without spaces, quotes, user name or trailing slash",
-    |text| {
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        text.len() <= 200 && rest.is_some_and(|rest| {
-            rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
-                && !rest.ends_with('/')
-                && rest.chars().all(|c| c.is_ascii_alphanumeric() || "-._~:/[]%+=,".contains(c))
-        })
-    }
+    mirror_address
+}
+
+name! {
+    /// What the container runtime asks first for every image: an http or https address without a trailing slash.
+    RegistryMirror, "registry mirror",
+    "use an http:// or https:// address without spaces, quotes, user name or trailing slash",
+    mirror_address
 }
 
 impl Transaction {
@@ -214,6 +214,16 @@ impl NodeName {
     pub fn of(cluster: &ClusterName, suffix: &str, index: u32) -> Self {
         Self(format!("{cluster}-{suffix}-{index}"))
     }
+}
+
+fn mirror_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    text.len() <= 200
+        && rest.is_some_and(|rest| {
+            rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+                && !rest.ends_with('/')
+                && rest.chars().all(|c| c.is_ascii_alphanumeric() || "-._~:/[]%+=,".contains(c))
+        })
 }
 
 /// Letters, digits and hyphens, nothing at the ends but letters and digits, at most 63 of them.

@@ -26,6 +26,7 @@ fn demo() -> ClusterSpec {
         pod_cidr: DEFAULT_POD_CIDR.parse().unwrap(),
         service_cidr: DEFAULT_SERVICE_CIDR.parse().unwrap(),
         package_mirror: None,
+        registry_mirror: None,
         ssh_user: DEFAULT_SSH_USER.parse().unwrap(),
     }
 }

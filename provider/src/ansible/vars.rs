@@ -17,6 +17,7 @@ pub(crate) struct Vars<'a> {
     cluster_name: &'a str,
     kubernetes_version: String,
     kubernetes_package_mirror: &'a str,
+    container_registry_mirror: &'a str,
     api_endpoint: String,
     pod_cidr: String,
     service_cidr: String,
@@ -48,6 +49,7 @@ pub(crate) fn vars<'a>(
         pod_cidr,
         service_cidr,
         package_mirror,
+        registry_mirror,
         ssh_user: _,
     } = spec;
     Vars {
@@ -56,6 +58,7 @@ pub(crate) fn vars<'a>(
         kubernetes_package_mirror: package_mirror
             .as_ref()
             .map_or(PUBLIC_PACKAGES, |mirror| mirror.as_str()),
+        container_registry_mirror: registry_mirror.as_ref().map_or("", |mirror| mirror.as_str()),
         api_endpoint,
         pod_cidr: pod_cidr.to_string(),
         service_cidr: service_cidr.to_string(),

@@ -109,6 +109,7 @@ fn foreseen(plan: &Plan<Cluster>) -> Option<ClusterSpec> {
         pod_cidr: known::<Text<_>>(plan, "pod_cidr")?.0,
         service_cidr: known::<Text<_>>(plan, "service_cidr")?.0,
         package_mirror: None,
+        registry_mirror: None,
         ssh_user: known::<Text<_>>(plan, "ssh_user")?.0,
     })
 }

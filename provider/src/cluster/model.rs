@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 
 use kubesmith_spec::{
     BridgeName, Cidr, CloneMode, ClusterName, ClusterSpec, KubernetesVersion, Lease, LeaseName,
-    MachineNetwork, MachineSize, PackageMirror, PoolName, ProxmoxNodeName, ProxmoxPoolName, Role,
-    SshUser, StorageName, TemplateName, Transaction, VlanTag,
+    MachineNetwork, MachineSize, PackageMirror, PoolName, ProxmoxNodeName, ProxmoxPoolName,
+    RegistryMirror, Role, SshUser, StorageName, TemplateName, Transaction, VlanTag,
 };
 use kubesmith_tfplugin::{Model, Secret, Text, Value};
 
@@ -71,6 +71,10 @@ pub(crate) struct Cluster {
     /// `https://pkgs.k8s.io`, which is used if none is given.
     #[tf(optional)]
     pub(crate) package_mirror: Option<Text<PackageMirror>>,
+    /// A registry mirror that machines ask first for every container image, for instance
+    /// `https://mirror.example.edu`. Where it has no answer, or none is given, the image's own registry is asked.
+    #[tf(optional)]
+    pub(crate) registry_mirror: Option<Text<RegistryMirror>>,
     /// The account that is made on the machines.
     #[tf(default = "kubesmith", replace)]
     pub(crate) ssh_user: Text<SshUser>,
@@ -234,6 +238,7 @@ impl Cluster {
             pod_cidr: self.pod_cidr.0,
             service_cidr: self.service_cidr.0,
             package_mirror: self.package_mirror.as_ref().map(|mirror| mirror.0.clone()),
+            registry_mirror: self.registry_mirror.as_ref().map(|mirror| mirror.0.clone()),
             ssh_user: self.ssh_user.0.clone(),
         }
     }
@@ -261,6 +266,7 @@ impl Cluster {
             pod_cidr,
             service_cidr,
             package_mirror,
+            registry_mirror,
             ssh_user,
         } = spec;
         let MachineSize { cores, memory_mib, disk_gib } = workers.size;
@@ -285,6 +291,7 @@ impl Cluster {
             pod_cidr: Text(pod_cidr),
             service_cidr: Text(service_cidr),
             package_mirror: package_mirror.map(Text),
+            registry_mirror: registry_mirror.map(Text),
             ssh_user: Text(ssh_user),
             endpoint: Value::Null,
             kubeconfig: Value::Null,

@@ -3,8 +3,8 @@
 
 use kubesmith_spec::{
     Cidr, CloneMode, ClusterName, ClusterSpec, KubernetesVersion, Lease, MachineNetwork,
-    MachineSize, PackageMirror, ProxmoxNodeName, ProxmoxPoolName, Role, SshUser, StorageName,
-    TemplateName, Workers,
+    MachineSize, PackageMirror, ProxmoxNodeName, ProxmoxPoolName, RegistryMirror, Role, SshUser,
+    StorageName, TemplateName, Workers,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,8 @@ pub(super) struct Remembered {
     service_cidr: Cidr,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     package_mirror: Option<PackageMirror>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    registry_mirror: Option<RegistryMirror>,
     pub(super) ssh_user: SshUser,
 }
 
@@ -75,6 +77,7 @@ impl Remembered {
             pod_cidr,
             service_cidr,
             package_mirror,
+            registry_mirror,
             ssh_user,
         } = spec.clone();
         Self {
@@ -89,6 +92,7 @@ impl Remembered {
             pod_cidr,
             service_cidr,
             package_mirror,
+            registry_mirror,
             ssh_user,
         }
     }
@@ -118,6 +122,7 @@ impl Remembered {
             pod_cidr,
             service_cidr,
             package_mirror,
+            registry_mirror,
             ssh_user,
         } = self;
         let (count, size) = shown.workers;
@@ -136,6 +141,7 @@ impl Remembered {
             pod_cidr,
             service_cidr,
             package_mirror,
+            registry_mirror,
             ssh_user,
         }
     }

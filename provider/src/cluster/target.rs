@@ -91,7 +91,7 @@ mod tests {
             "kubernetes_version": "1.36.4", "network": {"bridge": "vmbr0", "vlan": null}, "control_plane": size,
             "workers": {"count": 1, "size": size}, "storage": null, "clone": "linked", "proxmox_nodes": [],
             "proxmox_pool": null, "pod_cidr": "10.244.0.0/16", "service_cidr": "10.96.0.0/16",
-            "package_mirror": null, "ssh_user": "kubesmith",
+            "package_mirror": null, "registry_mirror": null, "ssh_user": "kubesmith",
         }))
         .unwrap()
     }
