@@ -206,11 +206,18 @@ impl Played {
         time(self.events.last()) - time(self.events.first())
     }
 
-    /// From the start of a task to its end on the last machine.
-    pub(crate) fn seconds_of(&self, task: &str) -> f64 {
-        let of_task =
-            |event: &&Value| event["task"].as_str().is_some_and(|name| name.ends_with(task));
-        time(self.events.iter().rfind(of_task)) - time(self.events.iter().find(of_task))
+    /// Each task with its seconds, from its start to that of the next.
+    pub(crate) fn times(&self) -> Vec<(&str, f64)> {
+        let begun: Vec<_> =
+            self.events.iter().filter(|event| event["event"] == "task_start").collect();
+        let ends = begun.iter().skip(1).copied().chain(self.events.last());
+        begun
+            .iter()
+            .zip(ends)
+            .map(|(task, end)| {
+                (task["task"].as_str().unwrap_or("?"), time(Some(end)) - time(Some(task)))
+            })
+            .collect()
     }
 }
 

@@ -15,16 +15,16 @@ use super::{
 };
 use crate::{
     command,
+    containers::{IMPORT, import},
     packages::{self, Programs},
 };
 
 const IMAGES: &str = include_str!("images.sh");
-const BAKE: &str = include_str!("bake.sh");
 const NETWORK: &str = include_str!("network.yml");
 const NETWORK_AGENT: &str = include_str!("network.sh");
 
 /// All that goes into the layer besides the programs.
-pub(crate) const RECIPE: [&str; 5] = [IMAGES, BAKE, NETWORK, NETWORK_AGENT, CONTAINERD];
+pub(crate) const RECIPE: [&str; 5] = [IMAGES, IMPORT, NETWORK, NETWORK_AGENT, CONTAINERD];
 
 /// Debian's packages that the layer takes files from.
 pub(crate) const DEBIAN: &str = "etcd-server,etcd-client,containernetworking-plugins";
@@ -81,10 +81,7 @@ pub(crate) async fn build(
 
     let state = work.join("containerd");
     fs::create_dir(&state)?;
-    let mut bake = command::command("unshare");
-    bake.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", BAKE, "bake"]);
-    bake.args([merged, &state, &archives]);
-    command::output(&mut bake).await.context("failed to import the container images")?;
+    import(merged, &state, &archives).await?;
     Ok(state)
 }
 

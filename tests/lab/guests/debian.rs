@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result};
 use super::mirror::Release;
 use crate::{command, components, packages};
 
-/// What an image gets and the lab's `plain` lacks.
-pub(super) const PACKAGES: [&str; 3] = ["qemu-guest-agent", "chrony", "nfs-common"];
+/// What an image gets and the lab's `plain` lacks, and what a node gets that a distribution's own image lacks.
+pub(super) const PACKAGES: [&str; 5] =
+    ["qemu-guest-agent", "chrony", "nfs-common", "containerd", "runc"];
 
 /// Downloads them, and all that they need and the image `plain` lacks, into a repository that apt takes as it lies there.
 pub(super) async fn download(
@@ -29,9 +30,10 @@ pub(super) async fn download(
         format!("deb {source} {} {}", release.suite, release.components.replace(',', " "))
     };
     fs::write(work.join("sources.list"), source + "\n")?;
-    for arguments in
-        [&["update"][..], &["--download-only", "--yes", "--no-install-recommends", "install"]]
-    {
+    for arguments in [
+        &["update"][..],
+        &["--download-only", "--yes", "--no-install-recommends", "--reinstall", "install"],
+    ] {
         let mut apt = command::command("apt-get");
         for (key, path) in [
             ("Dir::Etc::SourceList", "sources.list"),

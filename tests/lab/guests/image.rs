@@ -18,7 +18,7 @@ use super::{debian, mirror::Release};
 use crate::{
     command,
     components::{self, Components},
-    host,
+    containers, host,
     packages::{self, Programs},
 };
 
@@ -67,7 +67,8 @@ pub async fn ensure(name: &str, cache: &Path) -> Result<Image> {
         "plain" => Ok(Image { layers: vec![plain] }),
         "golden" => {
             let standin = tokio::fs::read(packages::standin_binary()?).await?;
-            let key = key(&[plain_key.as_bytes(), GOLDEN_VERSION.as_bytes(), &standin]);
+            let recipe = [GOLDEN_VERSION, containers::IMPORT].concat();
+            let key = key(&[plain_key.as_bytes(), recipe.as_bytes(), &standin]);
             let golden =
                 once(cache, "golden", &key, async |folder| build_golden(folder, &plain).await)
                     .await?;
@@ -249,11 +250,22 @@ async fn bootstrap(
 async fn build_golden(folder: &Path, plain: &Path) -> Result<()> {
     let debs =
         packages::build_debs(&folder.join("debs"), GOLDEN_VERSION, &Programs::StandIns).await?;
+    let (state, archives) = (folder.join("containerd"), folder.join("archives"));
+    fs::create_dir(&state)?;
+    fs::create_dir(&archives)?;
+    let kubeadm = packages::standin_binary()?;
+    let mut wanted = command::command(&kubeadm);
+    wanted.args(["kubeadm", "config", "images", "list", "--kubernetes-version", GOLDEN_VERSION]);
+    let images = command::output(&mut wanted).await?.stdout;
+    let images = String::from_utf8(images)?;
+    containers::pack(&images.lines().collect::<Vec<_>>(), &archives.join("kubernetes.tar"))?;
     above(folder, &[plain], async |root| {
         packages::install(root, &debs).await?;
-        packages::write_marker(root, Some(GOLDEN_VERSION), packages::FLANNEL)
+        packages::write_marker(root, Some(GOLDEN_VERSION), packages::FLANNEL)?;
+        containers::import(root, &state, &archives).await
     })
-    .await
+    .await?;
+    place_containerd(folder, state).await
 }
 
 async fn build_components(
@@ -272,12 +284,15 @@ async fn build_components(
         Ok(())
     })
     .await?;
-    // Behind the overlay's back, so only once it is gone.
+    place_containerd(folder, state.context("it was just built")?).await
+}
+
+/// Moves what a containerd keeps into the layer, behind the overlay's back, so only once that is gone.
+async fn place_containerd(folder: &Path, state: PathBuf) -> Result<()> {
     let containerd = folder.join("root/var/lib/containerd");
     super::remove_folder(containerd.clone()).await?;
     fs::create_dir_all(folder.join("root/var/lib"))?;
-    fs::rename(state.context("it was just built")?, containerd)?;
-    Ok(())
+    Ok(fs::rename(state, containerd)?)
 }
 
 /// Fills the layer `root` of the folder, seen as the topmost above others.

@@ -33,6 +33,10 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         say(
             "[preflight] This might take a minute or two, depending on the speed of your internet connection",
         );
+        say(
+            "[preflight] You can also perform this action beforehand using 'kubeadm config images pull'",
+        );
+        preflight::Checks::images(&settings).await.finish(arguments, &settings.init)?;
     }
     certificates::make(&settings).context("error execution phase certs")?;
     certificates::kubeconfigs(&settings).context("error execution phase kubeconfig")?;

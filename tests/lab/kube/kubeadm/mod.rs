@@ -126,7 +126,9 @@ async fn dispatch(arguments: Vec<String>) -> anyhow::Result<()> {
             Ok(())
         }
         ["kubeconfig", "user"] => queries::kubeconfig_user(&arguments),
-        ["config", "images", action @ ("list" | "pull")] => queries::images(&arguments, action),
+        ["config", "images", action @ ("list" | "pull")] => {
+            queries::images(&arguments, action).await
+        }
         ["config", "validate"] => config::Settings::load(&arguments).map(|_| ()),
         ["certs", "check-expiration"] => {
             queries::check_expiration(&arguments);

@@ -3,7 +3,15 @@
 use anyhow::bail;
 
 use super::config::{Settings, text};
-use crate::kube::{arguments::Arguments, kubelet::ports, paths, say, say_error};
+use crate::kube::{
+    arguments::Arguments,
+    cri::{ImageRequest, ImageStatus, Pulled, Runtime},
+    kubelet::ports,
+    paths, say, say_error,
+};
+
+/// How often an image is asked for, at once again, as the real one does.
+const PULL_ATTEMPTS: u32 = 5;
 
 /// The problems found so far, each under the name that `--ignore-preflight-errors` knows it by.
 #[derive(Default)]
@@ -135,6 +143,25 @@ impl Checks {
         checks
     }
 
+    /// Fetches the images of the control plane, all at once, unless the runtime has them.
+    pub(super) async fn images(settings: &Settings) -> Self {
+        let mut checks = Self::default();
+        // A test's root has no container runtime.
+        if std::env::var_os("STANDIN_ROOT").is_some() {
+            return checks;
+        }
+        let socket = text(&settings.init["nodeRegistration"]["criSocket"]);
+        let images = super::manifests::images(settings);
+        let pulled =
+            futures_util::future::join_all(images.iter().map(|image| pull(socket, image))).await;
+        for (image, result) in images.iter().zip(pulled) {
+            if let Err(error) = result {
+                checks.error("ImagePull", format!("failed to pull image {image}: {error:#}"));
+            }
+        }
+        checks
+    }
+
     pub(super) fn join(settings: &Settings) -> Self {
         let mut checks = Self::default();
         checks.common(text(&settings.join["nodeRegistration"]["criSocket"]));
@@ -177,6 +204,23 @@ impl Checks {
             lines.concat()
         );
     }
+}
+
+/// Fetches an image, unless the runtime has it.
+pub(super) async fn pull(socket: &str, image: &str) -> anyhow::Result<()> {
+    let runtime = Runtime::connect(socket).await?;
+    let ImageStatus { image: found } =
+        runtime.ask("ImageService/ImageStatus", ImageRequest::of(image)).await?;
+    let mut attempts = if found.is_some() { 0 } else { PULL_ATTEMPTS };
+    while attempts > 0 {
+        attempts -= 1;
+        match runtime.ask("ImageService/PullImage", ImageRequest::of(image)).await {
+            Ok(Pulled { .. }) => break,
+            Err(error) if attempts == 0 => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn announce() {

@@ -1,6 +1,6 @@
 //! What kubeadm answers without changing anything: version, images, certificates, a user's kubeconfig.
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::{
@@ -31,12 +31,16 @@ pub(super) fn version(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) fn images(arguments: &Arguments, action: &str) -> anyhow::Result<()> {
+pub(super) async fn images(arguments: &Arguments, action: &str) -> anyhow::Result<()> {
     let settings = Settings::load(arguments)?;
     let images = manifests::images(&settings);
     match (action, arguments.value("output")) {
         ("pull", _) => {
+            let socket = text(&settings.init["nodeRegistration"]["criSocket"]);
             for image in &images {
+                super::preflight::pull(socket, image)
+                    .await
+                    .with_context(|| format!("failed to pull image {image:?}"))?;
                 say(format!("[config/images] Pulled {image}"));
             }
         }
