@@ -84,6 +84,18 @@ pub struct Node {
     pub proxmox_node: String,
 }
 
+/// The text of a state whose history has a name: its own, or this one if it has none.
+pub fn named(text: &[u8], lineage: &str) -> Result<Vec<u8>, NotAState> {
+    let not_a_state = |error: serde_json::Error| NotAState(error.to_string());
+    let mut state: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(text).map_err(not_a_state)?;
+    if state.get("lineage").is_some_and(|lineage| lineage != "") {
+        return Ok(text.to_owned());
+    }
+    state.insert("lineage".to_owned(), lineage.into());
+    serde_json::to_vec(&state).map_err(not_a_state)
+}
+
 impl State {
     /// Reads the text of a state.
     pub fn parse(text: &[u8]) -> Result<Self, NotAState> {

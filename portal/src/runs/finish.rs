@@ -7,6 +7,7 @@ use super::work::Turn;
 use super::{Failure, Receipt};
 use crate::cluster::exists;
 use crate::cluster::workspace::Workspace;
+use crate::ids::RunId;
 use crate::quota::Amount;
 use crate::state::States;
 use crate::store::runs::{End, Run};
@@ -79,11 +80,12 @@ pub enum Reconciled {
 pub fn reconcile(
     workspace: &Workspace,
     states: &States,
+    run: &RunId,
     writer: &mut Writer,
 ) -> anyhow::Result<Reconciled> {
     const LEFT: &str = "errored.tfstate";
     let Some(text) = workspace.folder().read(LEFT)? else { return Ok(Reconciled::Nothing) };
-    match states.reconcile(&text) {
+    match states.reconcile(&text, run.as_str()) {
         Ok(()) => {
             workspace.folder().remove(LEFT)?;
             writer.say("The state that Terraform could not send was taken from its folder.")?;
@@ -101,14 +103,33 @@ pub fn reconcile(
 
 /// Once its state was taken over, that Terraform could not send it is no failure: what was made is compared all the same.
 pub fn forgive_unsent(outcome: &mut Outcome) {
-    const UNSENT: [&str; 3] = [
+    let before = outcome.errors.len();
+    outcome.errors.retain(|error| !is_unsent(&error.summary));
+    let unsent = outcome.errors.len() < before;
+    outcome.done |= unsent && outcome.errors.is_empty() && !outcome.stopped;
+    outcome.cut_off &= !outcome.done;
+}
+
+/// Whether an error says that the state could not be sent, at the end or in between: Terraform tries every 20 seconds.
+fn is_unsent(summary: &str) -> bool {
+    const AT_THE_END: [&str; 3] = [
         "Failed to save state",
         "Failed to persist state to backend",
         "Error releasing the state lock",
     ];
-    let unsent = outcome.errors.iter().any(|error| UNSENT.contains(&error.summary.as_str()));
-    outcome.errors.retain(|error| !UNSENT.contains(&error.summary.as_str()));
-    outcome.done |= unsent && outcome.errors.is_empty() && !outcome.stopped;
+    const IN_BETWEEN: [&str; 2] =
+        ["failed checking for existing remote state: ", "Failed to upload state: "];
+    AT_THE_END.contains(&summary) || IN_BETWEEN.iter().any(|known| summary.starts_with(known))
+}
+
+/// Whether a state shows what a run was to bring about. What could not be sent in between keeps Terraform from the rest.
+pub fn is_as_wanted(state: Option<&exists::State>, run: &Run) -> bool {
+    match run.kind {
+        Kind::Destroy => state.is_none_or(exists::State::is_empty),
+        Kind::Create | Kind::Change | Kind::Retry => {
+            state.is_some_and(|state| missing(state, run).is_none())
+        }
+    }
 }
 
 /// Whether what was wanted is what is.
@@ -211,4 +232,40 @@ pub fn end(run: &Run, at: State, state: Option<&exists::State>, ended: Ended) ->
         _ => Some(stands.or(Amount::wanted(&run.spec.wanted))),
     };
     End { event, failure, receipt: None, holds, removed: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terraform::stream::Diagnostic;
+
+    /// What Terraform 1.11 says when it finds nobody to send its state to.
+    #[test]
+    fn only_that_the_state_was_not_sent_is_forgiven() {
+        let unsent = [
+            "failed checking for existing remote state: Failed to get state: GET http://127.0.0.1:8080/state giving up",
+            "Failed to upload state: POST http://127.0.0.1:8080/state giving up",
+            "Failed to save state",
+            "Failed to persist state to backend",
+            "Error releasing the state lock",
+        ];
+        let ended = |summaries: &[&str], stopped: bool| {
+            let error = |summary: &&str| Diagnostic {
+                error: true,
+                summary: (*summary).to_owned(),
+                detail: String::new(),
+            };
+            let errors = summaries.iter().map(error).collect();
+            let mut outcome = Outcome { cut_off: true, stopped, errors, ..Outcome::default() };
+            forgive_unsent(&mut outcome);
+            (outcome.done, outcome.cut_off, outcome.errors.len())
+        };
+        assert_eq!(ended(&unsent, false), (true, false, 0));
+        assert_eq!(
+            ended(&[&unsent[..], &["demo-cp-1 has no room"]].concat(), false),
+            (false, true, 1)
+        );
+        assert_eq!(ended(&unsent, true), (false, true, 0));
+        assert_eq!(ended(&[], false), (false, true, 0));
+    }
 }

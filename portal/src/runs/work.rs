@@ -240,9 +240,15 @@ impl<'a> Turn<'a> {
     fn conclude(&mut self, mut outcome: Outcome) -> anyhow::Result<Ended> {
         // It holds the cluster's values, and has served.
         self.folder.remove(PLAN)?;
-        match finish::reconcile(&self.workspace, &self.states()?, &mut self.writer)? {
+        let states = self.states()?;
+        match finish::reconcile(&self.workspace, &states, &self.run.id, &mut self.writer)? {
             Reconciled::Lost(failure) => return Ok(Ended::lost(failure)),
-            Reconciled::Taken => finish::forgive_unsent(&mut outcome),
+            Reconciled::Taken => {
+                finish::forgive_unsent(&mut outcome);
+                if outcome.done && !finish::is_as_wanted(states.current()?.as_ref(), self.run) {
+                    return Ok(Ended::failed(super::queue::interrupted()));
+                }
+            }
             Reconciled::Nothing => {}
         }
         if outcome.cut_off && !outcome.stopped && outcome.errors.is_empty() {

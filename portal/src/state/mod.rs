@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::exists::{NotAState, State};
+use crate::cluster::exists::{self, NotAState, State};
 use crate::cluster::folder::Folder;
 use crate::time::Time;
 
@@ -138,10 +138,15 @@ impl States {
     }
 
     /// Takes what a run of ours left on disk because it could not be sent. The run has ended, and it held the lock.
-    pub fn reconcile(&self, text: &[u8]) -> Result<(), Refused> {
-        let state = State::parse(text)?;
+    ///
+    /// Terraform names the history of a first state only when it sends it; one that nobody got is called `lineage`.
+    pub fn reconcile(&self, text: &[u8], lineage: &str) -> Result<(), Refused> {
         let _writing = hold();
-        self.accept(&state, text)
+        let named = match self.text()? {
+            None => exists::named(text, lineage)?,
+            Some(_) => text.to_owned(),
+        };
+        self.accept(&State::parse(&named)?, &named)
     }
 
     fn accept(&self, state: &State, text: &[u8]) -> Result<(), Refused> {
@@ -296,6 +301,24 @@ mod tests {
         states.unlock("1").unwrap();
         states.delete().unwrap();
         assert_eq!(states.versions().unwrap().len(), 2, "history stays");
+    }
+
+    #[test]
+    fn what_could_not_be_sent_is_taken_also_if_it_is_the_first_state_of_all() {
+        let (_root, states) = states();
+        let unnamed = br#"{"version":4,"serial":0,"lineage":"","resources":[]}"#;
+        states.reconcile(unnamed, "run x").unwrap();
+        let kept = states.current().unwrap().unwrap();
+        assert_eq!((kept.lineage.as_str(), kept.serial), ("run x", 0));
+        assert!(matches!(states.reconcile(unnamed, "run y"), Err(Refused::NotAState(_))));
+        states.reconcile(&state("run x", 1), "run y").unwrap();
+        assert!(matches!(
+            states.reconcile(&state("run y", 2), "run y"),
+            Err(Refused::Lineage { .. })
+        ));
+        let (_root, states) = self::states();
+        states.reconcile(&state("a", 3), "run x").unwrap();
+        assert_eq!(states.current().unwrap().unwrap().lineage, "a");
     }
 
     #[test]
