@@ -81,9 +81,9 @@ async fn prepare(lint: bool) -> anyhow::Result<()> {
     host::prepare().await?;
     tool("ansible-playbook").await?;
     tool("kubectl").await?;
-    for browser in ["chromium", "chromedriver"] {
-        if let Err(why) = tool(browser).await {
-            tracing::warn!("tests that need a browser are skipped: {why:#}");
+    for name in ["chromium", "chromedriver", "schemathesis"] {
+        if let Err(why) = tool(name).await {
+            tracing::warn!("tests that need {name} are skipped: {why:#}");
         }
     }
     if lint {

@@ -1,6 +1,7 @@
 //! The portal as it is used: the real program, in a lab, with the real Terraform and provider behind it.
 
 mod browser;
+mod description;
 mod inside;
 mod journey;
 mod site;
