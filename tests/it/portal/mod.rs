@@ -4,6 +4,8 @@ mod browser;
 mod description;
 mod inside;
 mod journey;
+mod moments;
+mod runs;
 mod site;
 mod walk;
 

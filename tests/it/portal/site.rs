@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Where it listens, inside the lab's network.
-const ADDRESS: &str = "http://127.0.0.1:8080";
+pub(super) const ADDRESS: &str = "http://127.0.0.1:8080";
 /// Everybody's in these tests.
 const PASSWORD: &str = "correct horse battery";
 /// Every scope that a key can have.
@@ -34,13 +34,13 @@ const SCOPES: [&str; 9] = [
     "site:admin",
 ];
 /// A run that moves comes to its next rest within this time, or something is stuck.
-const PATIENCE: Duration = Duration::from_mins(10);
+pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A lab with an address pool and a portal.
 pub(super) struct Site {
-    world: World,
+    pub(super) world: World,
     config: PathBuf,
-    running: Option<Child>,
+    pub(super) running: Option<Child>,
 }
 
 /// What came back.
@@ -113,15 +113,6 @@ impl Site {
         let mut curl = self.world.inside("curl");
         curl.args(["-sf", "-o", "/dev/null"]).arg(format!("{ADDRESS}/healthz"));
         curl.status().expect("curl").success()
-    }
-
-    /// SIGTERM, as a service manager does: it must end well.
-    pub(super) fn stop(&mut self) {
-        let mut child = self.running.take().expect("it runs");
-        let pid = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("sent");
-        let status = child.wait().expect("ended");
-        assert!(status.success(), "the portal ended with {status}: {}", self.log());
     }
 
     /// What it has logged so far.
@@ -260,13 +251,6 @@ impl Site {
     pub(super) fn carry_out(&self, key: &Key, run: &str) -> Value {
         self.approve(key, run);
         self.wait_for(key, run, &["succeeded"])
-    }
-
-    /// A cluster that stands.
-    pub(super) fn cluster(&self, key: &Key, course: &str, size: &str) -> String {
-        let (cluster, run) = self.ask_for(key, course, size);
-        self.carry_out(key, &run);
-        cluster
     }
 
     /// A cluster as the API shows it.
