@@ -179,6 +179,8 @@ impl Terraform {
             .env("CHECKPOINT_DISABLE", "1")
             .env("TF_HTTP_USERNAME", "run")
             .secret_env("TF_HTTP_PASSWORD", &session.token)
+            // After 1, 2, 4 and 8 seconds: a portal that was killed answers again meanwhile.
+            .env("TF_HTTP_RETRY_MAX", "4")
             .env("KUBESMITH_ENDPOINT", proxmox.endpoint.as_str().trim_end_matches('/'))
             .secret_env("KUBESMITH_API_TOKEN", &token)
             .env("KUBESMITH_OWNER", session.cluster.as_str().to_ascii_lowercase())
