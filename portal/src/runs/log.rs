@@ -249,6 +249,21 @@ pub fn read(folder: &Folder, offset: u64) -> io::Result<Vec<(u64, Line)>> {
     Ok(lines)
 }
 
+/// The state that a log tells of last; `None` if it tells of none.
+pub fn last_state(folder: &Folder) -> io::Result<Option<State>> {
+    let (mut offset, mut last) = (0, None);
+    loop {
+        let lines = read(folder, offset)?;
+        let Some((next, _)) = lines.last() else { return Ok(last) };
+        offset = *next;
+        let state = lines.into_iter().rev().find_map(|(_, line)| match line.entry {
+            Entry::State { state } => Some(state),
+            _ => None,
+        });
+        last = state.or(last);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,11 +9,11 @@ use std::time::Duration;
 use kubesmith_process::{Marked, marked};
 use zeroize::Zeroizing;
 
-use super::Live;
 use super::finish::{self, Ended};
 use super::machine::{Event, State};
 use super::queue::tell;
 use super::work::{Turn, holder};
+use super::{Live, log};
 use crate::App;
 use crate::store::runs::Run;
 use crate::terraform::command::MARK;
@@ -24,6 +24,14 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Brings every run that was planning to where it goes on from, and answers those that were applying or verifying.
 pub async fn recover(app: &App) -> anyhow::Result<Vec<Run>> {
     let open = app.store.open_runs().await?;
+    let waiting = open.iter().filter(|run| run.state == State::AwaitingApproval).cloned();
+    // More than this do not end in one moment.
+    let ended = app.store.ended_last(2 * app.config.terraform.parallel_runs).await?;
+    for run in waiting.chain(ended) {
+        if let Err(error) = tell_untold(app, &run) {
+            tracing::error!(run = %run.id, "the end of its log cannot be written: {error:#}");
+        }
+    }
     let (planning, others): (Vec<_>, Vec<_>) =
         open.into_iter().partition(|run| run.state == State::Planning);
     end_leftovers(&planning).await?;
@@ -66,6 +74,17 @@ async fn end_leftovers(runs: &[Run]) -> anyhow::Result<()> {
         process.ended().await;
     }
     Ok(())
+}
+
+/// What the database says of a run before its log does: the portal was killed in between.
+fn tell_untold(app: &App, run: &Run) -> anyhow::Result<()> {
+    let live = Live::default();
+    let mut turn = Turn::open(app, run, &live, Zeroizing::default())?;
+    // One that never had a turn has no log.
+    if log::last_state(&turn.folder)?.is_some_and(|told| told != run.state) {
+        tell(&mut turn, run.state)?;
+    }
+    turn.clear_outputs()
 }
 
 async fn plan_again(app: &App, run: &Run) -> anyhow::Result<()> {

@@ -260,6 +260,15 @@ impl Store {
         sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(cluster).fetch_optional(self.read()).await
     }
 
+    /// So many of those that have ended, the last first.
+    pub async fn ended_last(&self, many: usize) -> Result<Vec<Run>> {
+        let query = format!(
+            "{SELECT} WHERE r.finished_at IS NOT NULL ORDER BY r.finished_at DESC, r.id DESC LIMIT ?"
+        );
+        let many = i64::try_from(many).unwrap_or(i64::MAX);
+        sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(many).fetch_all(self.read()).await
+    }
+
     /// All that have not ended, oldest first.
     pub async fn open_runs(&self) -> Result<Vec<Run>> {
         let query = format!("{SELECT} WHERE r.finished_at IS NULL ORDER BY r.id");

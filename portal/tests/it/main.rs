@@ -9,6 +9,7 @@ mod operator;
 mod pages;
 mod people;
 mod quotas;
+mod recovery;
 mod requests;
 mod rights;
 mod world;
