@@ -29,6 +29,11 @@ pub struct RequestId(pub String);
 #[derive(Debug, Clone)]
 pub struct From(pub String);
 
+/// Marks an answer that may hold a secret: a link, a key, a kubeconfig, a state. It is never compressed: its length would tell
+/// of the secret to whoever can choose what stands beside it (BREACH).
+#[derive(Debug, Clone, Copy)]
+pub struct Confidential;
+
 /// What a request is about, as the gate found it.
 #[derive(Debug, Clone)]
 pub struct About {
@@ -85,7 +90,11 @@ async fn serve(
     // The route and never the path: a link's secret stands in it.
     tracing::info!(request = id.0, %method, route, status, ms = took.as_millis(), who, from = from.0, "served");
     metrics::served(&method, route, status, took);
-    answer::finish(&app, &asked, actor.clone(), &id, response)
+    let mut response = answer::finish(&app, &asked, actor.clone(), &id, response);
+    if !method.is_safe() || action == Action::ReadState {
+        response.extensions_mut().insert(Confidential);
+    }
+    response
 }
 
 #[expect(clippy::too_many_arguments, reason = "the one caller stands above")]

@@ -8,17 +8,19 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{Extensions, HeaderName, HeaderValue, StatusCode, header};
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use crate::answer::{self, Asked};
 use crate::config::Config;
-use crate::gate::RequestId;
+use crate::gate::{Confidential, RequestId};
 use crate::kube::withdraw;
 use crate::people::{accounts, proof};
 use crate::runs::queue;
@@ -153,8 +155,17 @@ pub fn router(app: &App) -> Router {
         .layer(DefaultBodyLimit::max(BODY))
         .layer(csrf)
         .layer(CatchPanicLayer::custom(|_| Error::internal("a handler panicked").into_response()))
-        .layer(CompressionLayer::new().gzip(true))
+        .layer(compression())
         .layer(from_fn_with_state(app.clone(), dress))
+}
+
+/// Quick rather than small: pages are made anew for each request. Streams are left as they are.
+fn compression() -> CompressionLayer<impl Predicate> {
+    let is_public =
+        |_, _, _: &_, extensions: &Extensions| extensions.get::<Confidential>().is_none();
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(DefaultPredicate::new().and(is_public))
 }
 
 fn cross_site() -> Error {

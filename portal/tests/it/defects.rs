@@ -278,6 +278,42 @@ async fn requests_that_another_site_made_a_browser_send_are_refused() {
     }
 }
 
+/// How long an answer becomes when it is compressed tells of the secret in it to whoever can choose what stands beside it.
+#[tokio::test]
+async fn pages_are_compressed_and_secrets_are_not() {
+    let world = World::new().await;
+    let admin = world.person("root", Role::Admin).await;
+    let sam = world.person("sam", Role::Developer).await;
+    let course = world.environment("course").await;
+    let cluster = world.cluster("demo", &course, &admin.id).await;
+    let link = format!("/people/{}/link", sam.id);
+    let key = "label=CI&scopes=audit%3Aread&days=7";
+    let state = format!("/api/v1/clusters/{cluster}/state");
+    let folder = world.app.config.workspaces().join(cluster.as_str()).join("state");
+    std::fs::create_dir_all(&folder).expect("made");
+    std::fs::write(folder.join("current.tfstate"), " ".repeat(1000)).expect("written");
+    for (method, path, form, compressed) in [
+        (Method::GET, "/", "", true),
+        (Method::GET, "/api/v1/openapi.json", "", true),
+        (Method::POST, link.as_str(), "", false),
+        (Method::POST, "/profile/keys", key, false),
+        (Method::GET, state.as_str(), "", false),
+    ] {
+        let mut request = request(method, path, &admin.proof, Body::from(form));
+        for (name, value) in [
+            ("accept-encoding", "gzip"),
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("sec-fetch-site", "same-origin"),
+        ] {
+            request.headers_mut().insert(name, value.parse().expect("a value"));
+        }
+        let answer = world.send(request).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        let encoding = answer.header("content-encoding");
+        assert_eq!(encoding, if compressed { "gzip" } else { "" }, "{path}");
+    }
+}
+
 /// Nothing of a page came with headers that keep other sites out.
 #[tokio::test]
 async fn every_answer_carries_the_headers_that_keep_others_out() {
