@@ -3,6 +3,7 @@
 //! A handler is never reached by somebody who may not do what its route stands for. It finds the actor and the scope in the
 //! request's extensions; its errors are made into a page or a problem document on the way back.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +19,7 @@ use crate::ids::{ClusterId, EnvironmentId, RunId};
 use crate::people::proof;
 use crate::rights::{Action, Actor, Scope, WhyNot, can};
 use crate::store::audit::Target;
+use crate::store::environments::Environment;
 use crate::store::grants::Standing;
 use crate::{App, answer, metrics};
 
@@ -169,6 +171,21 @@ pub async fn in_environment(app: &App, actor: &Actor, id: &EnvironmentId) -> Res
         app.store.membership(id, &actor.person).await?.ok_or(WhyNot::NotVisible)?;
     let target = Target { kind: "environment".to_owned(), id: id.to_string(), name };
     Ok(About { scope: Scope::Environment { id: id.clone(), member }, target })
+}
+
+/// The same for several.
+pub async fn in_environments<'a>(
+    app: &App,
+    actor: &Actor,
+    environments: &'a [Environment],
+) -> Result<Vec<(&'a Environment, Scope)>> {
+    let member = app.store.memberships_of(&actor.person).await?;
+    let member: HashMap<_, _> = member.into_iter().map(|(id, _, role)| (id, role)).collect();
+    let place = |environment: &'a Environment| {
+        let (id, member) = (environment.id.clone(), member.get(&environment.id).copied());
+        (environment, Scope::Environment { id, member })
+    };
+    Ok(environments.iter().map(place).collect())
 }
 
 /// Asks again, for a stream that is still open: has the session ended, was a grant taken back?

@@ -17,6 +17,7 @@ use crate::pages::clusters::list::cards;
 use crate::pages::limits::meters;
 use crate::quota;
 use crate::rights::{Action, Actor, Role, Scope};
+use crate::store::clusters::Search;
 use crate::store::is_taken;
 use crate::ui::{Ui, done, errors};
 
@@ -97,8 +98,8 @@ async fn page(
     status: StatusCode,
     error: Option<&Error>,
 ) -> Result<Response> {
-    let mut clusters = cards(app, actor).await?;
-    clusters.retain(|card| card.environment == *id);
+    let search = Search { environment: id.as_str(), ..Search::default() };
+    let clusters = cards(app, &app.store.briefs_for(actor, search).await?).await?;
     let with = json!({
         "environment": app.store.environment(id).await?,
         "clusters": clusters,

@@ -3,8 +3,9 @@
 use sqlx::{FromRow, Sqlite, Transaction};
 
 use crate::cluster::Spec;
-use crate::ids::{ClusterId, EnvironmentId, PersonId};
-use crate::rights::{Actor, Level, Role, level_on};
+use crate::ids::{ClusterId, EnvironmentId, PersonId, RunId};
+use crate::rights::{Actor, Level, Role, level_of, level_on};
+use crate::runs::machine::{Kind, State};
 use crate::store::{Result, Store};
 use crate::time::Time;
 
@@ -34,11 +35,37 @@ pub struct Cluster {
     pub removed_at: Option<Time>,
 }
 
-/// A row of the list, with what decides whether somebody may see it.
+/// No more of a cluster than what lists are counted and ordered by.
+#[derive(Debug, Clone, FromRow)]
+pub struct Brief {
+    /// Which.
+    pub id: ClusterId,
+    /// Its last run.
+    pub run: Option<RunId>,
+    /// What that run is to do.
+    pub kind: Option<Kind>,
+    /// How far that run is.
+    pub state: Option<State>,
+    /// Whether something of the cluster may exist: it holds something of its quotas.
+    pub stands: bool,
+}
+
+/// What a list is narrowed to; by default to nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Search<'a> {
+    /// A part of a name, or the login of who made it; empty for all.
+    pub text: &'a str,
+    /// An environment's id; empty for all.
+    pub environment: &'a str,
+    /// Only those of which some run did not succeed, be it that it has not ended yet.
+    pub unsettled: bool,
+}
+
+/// A row, with what decides whether somebody may see it.
 #[derive(FromRow)]
-struct Seen {
+struct Seen<T> {
     #[sqlx(flatten)]
-    cluster: Cluster,
+    row: T,
     member: Option<Role>,
     level: Option<Level>,
 }
@@ -49,23 +76,100 @@ const COLUMNS: &str =
 const TABLES: &str =
     "clusters c JOIN environments e ON e.id = c.environment JOIN people p ON p.id = c.created_by";
 
+/// Those that stand and are searched for: in the environment `?1`, with the text `?2`.
+const SEARCHED: &str = "c.removed_at IS NULL AND (?1 = '' OR c.environment = ?1)
+     AND (?2 = '' OR instr(c.name, ?2) > 0 OR c.created_by = (SELECT id FROM people WHERE login = ?2))";
+
+/// Whether there is no cluster that the actor may not see.
+fn sees_all(actor: &Actor) -> bool {
+    level_of(actor.role, actor.auditor, None, None).is_some()
+}
+
 impl Store {
     /// Those that stand and that the actor may see, newest first.
     pub async fn clusters_for(&self, actor: &Actor) -> Result<Vec<Cluster>> {
+        let briefs = self.briefs_for(actor, Search::default()).await?;
+        self.clusters(briefs.iter().map(|brief| &brief.id)).await
+    }
+
+    /// The same, with no more of each than what it is counted and ordered by.
+    pub async fn briefs_for(&self, actor: &Actor, search: Search<'_>) -> Result<Vec<Brief>> {
+        self.briefs(actor, search, None).await
+    }
+
+    /// The newest of them, at most so many; and how many there are, settled or not.
+    pub async fn newest_for(
+        &self,
+        actor: &Actor,
+        search: Search<'_>,
+        most: usize,
+    ) -> Result<(Vec<Brief>, usize)> {
+        if !sees_all(actor) {
+            let mut briefs = self.briefs(actor, search, None).await?;
+            let count = briefs.len();
+            briefs.truncate(most);
+            return Ok((briefs, count));
+        }
+        let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "SELECT COUNT(*) FROM clusters c WHERE {SEARCHED}"
+        )))
+        .bind(search.environment)
+        .bind(search.text)
+        .fetch_one(self.read())
+        .await?;
+        let briefs = self.briefs(actor, search, Some(most)).await?;
+        Ok((briefs, count.try_into().unwrap_or_default()))
+    }
+
+    async fn briefs(
+        &self,
+        actor: &Actor,
+        search: Search<'_>,
+        most: Option<usize>,
+    ) -> Result<Vec<Brief>> {
+        // Whoever sees everything is asked for nothing; for others it begins with the few that they have to do with.
+        let (standing, near) = if sees_all(actor) {
+            ("NULL AS member, NULL AS level", "")
+        } else {
+            (
+                "(SELECT role FROM members WHERE environment = c.environment AND person = ?3) AS member,
+                 (SELECT level FROM grants WHERE cluster = c.id AND person = ?3) AS level",
+                "AND c.id IN (SELECT cluster FROM grants WHERE person = ?3 UNION
+                              SELECT o.id FROM members m JOIN clusters o ON o.environment = m.environment
+                              WHERE m.person = ?3)",
+            )
+        };
+        let unsettled = if search.unsettled {
+            "AND c.id IN (SELECT cluster FROM runs WHERE state <> 'succeeded')"
+        } else {
+            ""
+        };
         let query = format!(
-            "SELECT {COLUMNS}, m.role AS member, g.level FROM {TABLES}
-             LEFT JOIN members m ON m.environment = c.environment AND m.person = ?
-             LEFT JOIN grants g ON g.cluster = c.id AND g.person = ?
-             WHERE c.removed_at IS NULL AND (? OR m.role IS NOT NULL OR g.level IS NOT NULL) ORDER BY c.id DESC"
+            "SELECT c.id, r.id AS run, r.kind, r.state, {standing},
+                    EXISTS (SELECT 1 FROM reservations h WHERE h.cluster = c.id) AS stands
+             FROM clusters c
+             LEFT JOIN runs r ON r.cluster = c.id AND r.id = (SELECT MAX(l.id) FROM runs l WHERE l.cluster = c.id)
+             WHERE {SEARCHED} {near} {unsettled} ORDER BY c.id DESC LIMIT ?4"
         );
-        let seen: Vec<Seen> = sqlx::query_as(sqlx::AssertSqlSafe(query))
+        let seen: Vec<Seen<Brief>> = sqlx::query_as(sqlx::AssertSqlSafe(query))
+            .bind(search.environment)
+            .bind(search.text)
             .bind(&actor.person)
-            .bind(&actor.person)
-            .bind(actor.role == Role::Admin || actor.auditor)
+            // Less than nothing: all of them.
+            .bind(most.map_or(-1, |most| i64::try_from(most).unwrap_or(i64::MAX)))
             .fetch_all(self.read())
             .await?;
-        let visible = |row: &Seen| level_on(actor, row.member, row.level).is_some();
-        Ok(seen.into_iter().filter(visible).map(|row| row.cluster).collect())
+        let visible = |row: &Seen<Brief>| level_on(actor, row.member, row.level).is_some();
+        Ok(seen.into_iter().filter(visible).map(|seen| seen.row).collect())
+    }
+
+    /// These, newest first.
+    pub async fn clusters(&self, ids: impl Iterator<Item = &ClusterId>) -> Result<Vec<Cluster>> {
+        let query = format!(
+            "SELECT {COLUMNS} FROM {TABLES} WHERE c.id IN (SELECT value FROM json_each(?)) ORDER BY c.id DESC"
+        );
+        let ids = sqlx::types::Json(ids.collect::<Vec<_>>());
+        sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(ids).fetch_all(self.read()).await
     }
 
     /// One of them, also if it is gone.

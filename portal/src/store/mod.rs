@@ -50,6 +50,8 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // A list is handed over in one piece, and not in many whose takers are woken for each.
+            .row_buffer_size(1_000)
             .busy_timeout(Duration::from_secs(10));
         let opening = || format!("could not open the database {}", path.display());
         let writer =

@@ -53,21 +53,6 @@ pub struct Run {
     pub receipt: Option<Receipt>,
 }
 
-/// The last run of a cluster, for lists.
-#[derive(Debug, Clone, FromRow)]
-pub struct Last {
-    /// Of which cluster.
-    pub cluster: ClusterId,
-    /// The run.
-    pub run: RunId,
-    /// What it is to do.
-    pub kind: Kind,
-    /// How far it is.
-    pub state: State,
-    /// Whether something of the cluster may exist.
-    pub stands: bool,
-}
-
 /// Why a run was not queued.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
@@ -231,19 +216,6 @@ impl Store {
     pub async fn runs_of(&self, cluster: &ClusterId) -> Result<Vec<Run>> {
         let query = format!("{SELECT} WHERE r.cluster = ? ORDER BY r.id DESC LIMIT 100");
         sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(cluster).fetch_all(self.read()).await
-    }
-
-    /// The last run of every cluster that stands.
-    pub async fn last_runs(&self) -> Result<Vec<Last>> {
-        sqlx::query_as(
-            "SELECT r.cluster, r.id AS run, r.kind, r.state,
-                    EXISTS (SELECT 1 FROM reservations h WHERE h.cluster = c.id) AS stands
-             FROM runs r JOIN clusters c ON c.id = r.cluster
-             WHERE c.removed_at IS NULL
-               AND r.id = (SELECT MAX(l.id) FROM runs l WHERE l.cluster = r.cluster)",
-        )
-        .fetch_all(self.read())
-        .await
     }
 
     /// Whether something of a cluster may exist: it holds something of its quotas.

@@ -74,6 +74,72 @@ async fn a_form_of_four_choices_becomes_one_cluster_and_a_plan_to_read() {
 }
 
 #[tokio::test]
+async fn a_list_is_narrowed_and_never_shows_more_than_one_may_see() {
+    let course = Course::new().await;
+    let world = &course.world;
+    let admin = world.person("root", Role::Admin).await;
+    let watcher = world.person_with("wanda", Role::Viewer, true).await;
+    let theirs = course.environment.parse().expect("an id");
+    let other = world.environment("other").await;
+    for (name, environment, maker) in [
+        ("alpha", &theirs, &course.sam),
+        ("beta", &other, &course.sam),
+        ("gamma", &theirs, &course.kim),
+    ] {
+        let cluster = world.cluster(name, environment, &maker.id).await;
+        world.grant(&cluster, maker, Level::Own).await;
+    }
+    let everything: &[_] = &["gamma", "beta", "alpha"];
+    let in_course = format!("?environment={}", course.environment);
+    for (who, query, expected) in [
+        (&admin, "", everything),
+        (&watcher, "", everything),
+        (&course.lead, "", &["gamma", "alpha"]),
+        (&course.sam, "", &["beta", "alpha"]),
+        (&course.kim, "", &["gamma"]),
+        (&admin, "?q=+ALP", &["alpha"]),
+        (&admin, "?q=sam", &["beta", "alpha"]),
+        (&admin, "?q=sa", &[]),
+        (&admin, in_course.as_str(), &["gamma", "alpha"]),
+        (&admin, "?q=gamma&environment=other", &[]),
+        (&course.kim, "?q=sam", &[]),
+    ] {
+        let page = world.get_as(&who.proof, &format!("/clusters{query}")).await;
+        let shown: Vec<_> = page
+            .body
+            .split("href=\"/clusters/")
+            .filter_map(|link| link.split_once("\">")?.1.split_once("</a>"))
+            .map(|(name, _)| name)
+            .filter(|name| everything.contains(name))
+            .collect();
+        assert_eq!(shown, expected, "{query}: {}", page.body);
+        let nothing = page.body.contains("Nothing matches");
+        assert_eq!(nothing, expected.is_empty(), "{query}: {}", page.body);
+    }
+    let brief = world.get_as(&course.kim.proof, "/api/v1/clusters").await.json();
+    assert_eq!((&brief[0]["name"], brief.as_array().map(Vec::len)), (&json!("gamma"), Some(1)));
+}
+
+#[tokio::test]
+async fn on_a_home_page_what_needs_somebody_comes_first() {
+    let course = Course::new().await;
+    for (number, state) in ["failed", "applying", "succeeded"].into_iter().enumerate() {
+        run_of(&course.ask_for(&format!("demo-{number}"), &number.to_string()).await);
+        let ended = if state == "applying" { "NULL" } else { "created_at" };
+        course
+            .world
+            .execute(&format!(
+                "UPDATE runs SET state = '{state}', finished_at = {ended} WHERE state = 'queued'"
+            ))
+            .await;
+    }
+    let page = course.world.get_as(&course.sam.proof, "/").await.body;
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}: {page}"));
+    assert!(place(">demo-0</a>") < place(">demo-1</a>"), "what failed, then what moves: {page}");
+    assert!(place(">demo-1</a>") < place(">demo-2</a>"), "what is well comes last: {page}");
+}
+
+#[tokio::test]
 async fn what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost() {
     let course = Course::new().await;
     let answer = course.ask_for("My <b>Cluster</b>", "one").await;

@@ -14,13 +14,12 @@ use crate::extract::Query;
 use crate::ids::{ClusterId, EnvironmentId, RunId};
 use crate::quota::Amount;
 use crate::rights::Actor;
-use crate::store::clusters::Cluster;
-use crate::store::runs::Last;
+use crate::store::clusters::{Brief, Cluster, Search};
 use crate::time::Time;
 use crate::ui::Ui;
 
 /// A list longer than this asks to be narrowed.
-const SHOWN: usize = 200;
+const SHOWN: usize = 100;
 
 /// What narrows the list.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -53,14 +52,12 @@ pub struct Card {
 }
 
 impl Card {
-    fn of(cluster: Cluster, last: Option<&Last>) -> Self {
-        let takes = Amount::wanted(&cluster.spec.wanted);
-        let stands = last.is_some_and(|last| last.stands);
+    fn of(cluster: Cluster, brief: &Brief) -> Self {
         Self {
             kubernetes_version: cluster.spec.wanted.kubernetes_version.to_string(),
-            standing: Standing::of(last.map(|last| (last.kind, last.state)), stands),
-            run: last.map(|last| last.run.clone()),
-            takes,
+            standing: standing(brief),
+            run: brief.run.clone(),
+            takes: Amount::wanted(&cluster.spec.wanted),
             id: cluster.id,
             name: cluster.name,
             environment: cluster.environment,
@@ -72,16 +69,18 @@ impl Card {
     }
 }
 
-/// All that the actor may see, newest first.
-pub async fn cards(app: &App, actor: &Actor) -> Result<Vec<Card>> {
-    let clusters = app.store.clusters_for(actor).await?;
-    let last: HashMap<_, _> =
-        app.store.last_runs().await?.into_iter().map(|last| (last.cluster.clone(), last)).collect();
-    let card = |cluster: Cluster| {
-        let last = last.get(&cluster.id);
-        Card::of(cluster, last)
-    };
-    Ok(clusters.into_iter().map(card).collect())
+/// How a cluster stands.
+pub fn standing(brief: &Brief) -> Standing {
+    Standing::of(brief.kind.zip(brief.state), brief.stands)
+}
+
+/// These clusters, in this order.
+pub async fn cards(app: &App, briefs: &[Brief]) -> Result<Vec<Card>> {
+    let clusters = app.store.clusters(briefs.iter().map(|brief| &brief.id)).await?;
+    let mut clusters: HashMap<_, _> =
+        clusters.into_iter().map(|cluster| (cluster.id.clone(), cluster)).collect();
+    let card = |brief: &Brief| Some(Card::of(clusters.remove(&brief.id)?, brief));
+    Ok(briefs.iter().filter_map(card).collect())
 }
 
 /// The page.
@@ -91,28 +90,25 @@ pub async fn show(
     actor: Actor,
     Query(filter): Query<Filter>,
 ) -> Result<Response> {
-    let all = cards(&app, &actor).await?;
-    let any = !all.is_empty();
-    let mut found: Vec<_> = all.into_iter().filter(|card| matches(card, &filter)).collect();
-    let count = found.len();
-    found.truncate(SHOWN);
+    let text = filter.q.trim().to_lowercase();
+    let search = Search { text: &text, environment: &filter.environment, ..Search::default() };
+    let (found, count) = app.store.newest_for(&actor, search, SHOWN).await?;
+    let narrowed = !(text.is_empty() && filter.environment.is_empty());
+    let shown = cards(&app, &found).await?;
     let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs([("q", &filter.q), ("environment", &filter.environment)])
         .finish();
+    let environments = app.store.environments_for(&actor).await?;
+    let environments: Vec<_> =
+        environments.iter().map(|one| json!({ "id": one.id, "title": one.title })).collect();
     let with = json!({
         "here": format!("/clusters?{query}"),
-        "any": any,
+        "any": count > 0 || narrowed,
         "count": count,
-        "moves": found.iter().any(|card| card.standing.moves),
-        "clusters": found,
-        "environments": app.store.environments_for(&actor).await?,
+        "moves": shown.iter().any(|card| card.standing.moves),
+        "clusters": shown,
+        "environments": environments,
         "filter": filter,
     });
     ui.page("clusters/list.html", with)
-}
-
-fn matches(card: &Card, filter: &Filter) -> bool {
-    let q = filter.q.trim().to_lowercase();
-    (q.is_empty() || card.name.contains(&q) || card.creator == q)
-        && (filter.environment.is_empty() || card.environment.as_str() == filter.environment)
 }

@@ -45,9 +45,9 @@ struct Offer {
 
 /// Where: on to the form if there is only one place.
 pub async fn place(State(app): State<App>, ui: Ui, actor: Actor) -> Result<Response> {
+    let environments = app.store.environments_for(&actor).await?;
     let mut places = Vec::new();
-    for environment in app.store.environments_for(&actor).await? {
-        let scope = gate::in_environment(&app, &actor, &environment.id).await?.scope;
+    for (environment, scope) in gate::in_environments(&app, &actor, &environments).await? {
         let closed = environment.archived_at.map(|_| "It is closed.".to_owned());
         let why_not = closed.or_else(|| ui.why_not(Action::CreateCluster, &scope));
         places.push((environment, why_not));
