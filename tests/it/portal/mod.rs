@@ -4,6 +4,7 @@ mod browser;
 mod description;
 mod inside;
 mod journey;
+mod kills;
 mod moments;
 mod runs;
 mod site;

@@ -48,6 +48,13 @@ impl Site {
         self.lines(cluster, run, "events.jsonl")
     }
 
+    /// The last state that a run's log tells of.
+    pub(super) fn last_state(&self, cluster: &str, run: &str) -> String {
+        let log = self.lines(cluster, run, "log.jsonl");
+        let state = log.iter().rev().find_map(|line| line["state"].as_str());
+        state.unwrap_or_default().to_owned()
+    }
+
     /// A file of a run, without asking the portal.
     fn lines(&self, cluster: &str, run: &str, file: &str) -> Vec<Value> {
         let folder = self.data().join("workspaces").join(cluster).join("runs").join(run);
