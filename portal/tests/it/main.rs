@@ -12,4 +12,5 @@ mod quotas;
 mod recovery;
 mod requests;
 mod rights;
+mod twenty;
 mod world;
