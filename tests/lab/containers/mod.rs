@@ -20,7 +20,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
-/// What is fetched of Kubernetes' own images, in MB: the compressed sizes of 1.33 in `registry.k8s.io`.
+/// About what is fetched of the real images, which are compressed, in MB.
 const SIZES: [(&str, usize); 7] = [
     ("kube-apiserver", 30),
     ("kube-controller-manager", 28),
