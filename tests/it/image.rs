@@ -151,16 +151,20 @@ fn both_are_made(world: &World, playbooks: &Playbooks<'_>) {
     add_source(world, PLAIN);
     let (status, said) = world.root(PLAIN, "apt-get -q -y purge containerd runc 2>&1");
     assert_eq!(status, Some(0), "{said}");
-    let [plain, baked] = [PLAIN, BAKED].map(|node| {
-        let groups = [("control_plane", &[node][..])];
-        playbooks.play("site.yml", &groups, &inputs(node)).must()
-    });
-    let again = playbooks.play("site.yml", &[("control_plane", &[BAKED])], &inputs(BAKED)).must();
+    let make = |node: Machine| {
+        playbooks.play("site.yml", &[("control_plane", &[node])], &inputs(node)).must()
+    };
+    // Before and after the other, so that a machine that is busier by then counts on both sides.
+    let baked = make(BAKED);
+    let plain = make(PLAIN);
+    playbooks.play("reset.yml", &[("control_plane", &[BAKED])], &inputs(BAKED)).must();
+    let baked_again = make(BAKED);
+    let again = make(BAKED);
     assert_eq!(again.changed(), 0, "the second run changes something:\n{}", again.text);
     for ((task, plain), (_, baked)) in plain.times().into_iter().zip(baked.times()) {
         eprintln!("{plain:6.1} s plain {baked:6.1} s baked  {task}");
     }
-    let (plain, baked) = (plain.seconds(), baked.seconds());
+    let (plain, baked) = (plain.seconds(), f64::midpoint(baked.seconds(), baked_again.seconds()));
     eprintln!("{plain:6.1} s plain {baked:6.1} s baked and without uplink");
     assert!(baked <= plain / 2.0, "a node of the baked image takes more than half the time");
 }
