@@ -11,6 +11,7 @@ use std::time::Duration;
 use kubesmith_proxmox::{Client, Deadline, Error, Inventory, IpSet, IpSetInfo, retry};
 use kubesmith_spec::PoolName;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// How long a look is shared. Proxmox's own list of machines is older than that in parts.
 const MOMENT: Duration = Duration::from_secs(2);
@@ -29,19 +30,29 @@ impl Looks {
         Self { client, inventory: Look::default(), sets: Look::default(), rows: Mutex::default() }
     }
 
+    /// Looks before anybody asks: Terraform takes a moment until it does. Whatever goes wrong is said to whoever looks next.
+    pub(crate) async fn ahead(self: Arc<Self>, ledger_vmid: u32) {
+        let deadline = Deadline::after(MOMENT, &CancellationToken::new());
+        let Ok(inventory) = self.inventory(&deadline).await else { return };
+        if let Some(ledger) = inventory.vm(ledger_vmid) {
+            let _ = self.sets(&ledger.node, ledger_vmid, &deadline).await;
+        }
+    }
+
     /// The datacentre's nodes and machines.
     pub(crate) async fn inventory(&self, deadline: &Deadline) -> Result<Arc<Inventory>, Error> {
         let client = &self.client;
-        self.inventory.share(client, retry(deadline, || client.inventory())).await
+        let look = self.inventory.share(client, retry(deadline, || client.inventory())).await?;
+        Ok(look.0)
     }
 
-    /// The sets of the ledger, which is the machine `vmid` on `node`.
+    /// The sets of the ledger, which is the machine `vmid` on `node`, and whether they were asked for just now.
     pub(crate) async fn sets(
         &self,
         node: &str,
         vmid: u32,
         deadline: &Deadline,
-    ) -> Result<Arc<Vec<IpSetInfo>>, Error> {
+    ) -> Result<(Arc<Vec<IpSetInfo>>, bool), Error> {
         let client = &self.client;
         self.sets.share(client, retry(deadline, || client.ip_sets(node, vmid))).await
     }
@@ -59,7 +70,8 @@ impl Looks {
             let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(rows.entry(pool.clone()).or_default())
         };
-        look.share(client, retry(deadline, || client.ip_set(node, vmid, pool.as_str()))).await
+        let rows = retry(deadline, || client.ip_set(node, vmid, pool.as_str()));
+        Ok(look.share(client, rows).await?.0)
     }
 }
 
@@ -79,22 +91,23 @@ impl<T> Default for Look<T> {
 }
 
 impl<T> Look<T> {
-    /// The last answer if it is still good, else a new one. Who comes while the question is asked waits for its answer.
+    /// The last answer if it is still good, else a new one, and then true. Who comes while the question is asked waits for
+    /// its answer.
     async fn share(
         &self,
         client: &Client,
         ask: impl Future<Output = Result<T, Error>>,
-    ) -> Result<Arc<T>, Error> {
+    ) -> Result<(Arc<T>, bool), Error> {
         let mut last = self.0.lock().await;
         let (asked, changes) = (Instant::now(), client.changes());
         if let Some(seen) = &*last
             && seen.changes == changes
             && asked.duration_since(seen.asked) < MOMENT
         {
-            return Ok(Arc::clone(&seen.what));
+            return Ok((Arc::clone(&seen.what), false));
         }
         let what = Arc::new(ask.await?);
         *last = Some(Seen { what: Arc::clone(&what), asked, changes });
-        Ok(what)
+        Ok((what, true))
     }
 }

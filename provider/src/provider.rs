@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kubesmith_proxmox::{ApiToken, Client, Credentials, Deadline, Options, Trust};
@@ -85,11 +85,14 @@ impl Provider for Kubesmith {
 
         let owner = config.owner.map(|owner| owner.0);
         let ledger_vmid = setting("ledger_vmid", config.ledger_vmid, "KUBESMITH_LEDGER_VMID")?;
+        let ledger_vmid = ledger_vmid.unwrap_or(DEFAULT_LEDGER_VMID);
         let playbook = config.ansible_playbook;
+        let looks = Arc::new(Looks::new(proxmox.clone()));
+        drop(tokio::spawn(Arc::clone(&looks).ahead(ledger_vmid)));
         Ok(Context {
-            looks: Looks::new(proxmox.clone()),
+            looks,
             proxmox,
-            ledger_vmid: ledger_vmid.unwrap_or(DEFAULT_LEDGER_VMID),
+            ledger_vmid,
             ansible_playbook: program(
                 setting("ansible_playbook", playbook, "KUBESMITH_ANSIBLE_PLAYBOOK")?
                     .unwrap_or_else(|| "ansible-playbook".to_owned()),
@@ -249,7 +252,7 @@ pub(crate) struct Context {
     /// The client of the Proxmox VE API.
     pub(crate) proxmox: Client,
     /// What was seen through it a moment ago.
-    pub(crate) looks: Looks,
+    pub(crate) looks: Arc<Looks>,
     /// The VMID of the machine that holds the ledger.
     pub(crate) ledger_vmid: u32,
     /// The program that runs playbooks.
@@ -263,7 +266,7 @@ impl Context {
     /// For an administrator, who manages no lease and runs no playbook.
     pub(crate) fn of_administrator(proxmox: Client, ledger_vmid: u32) -> Self {
         Self {
-            looks: Looks::new(proxmox.clone()),
+            looks: Arc::new(Looks::new(proxmox.clone())),
             proxmox,
             ledger_vmid,
             ansible_playbook: PathBuf::new(),

@@ -27,11 +27,11 @@ impl Ledger<'_> {
     /// The pool of that name, or `None`.
     pub(crate) async fn find_pool(&self, name: &PoolName) -> Result<Option<Pool>> {
         let named = |set: &&IpSetInfo| set.name == name.as_str();
-        let recent = self.recent_sets().await?.iter().find(named).cloned();
+        let (recent, asked_now) = self.recent_sets().await?;
         // What a shared look does not show is looked for again before it counts as absent.
-        let set = match recent {
-            Some(set) => Some(set),
-            None => self.sets().await?.iter().find(named).cloned(),
+        let set = match recent.iter().find(named).cloned() {
+            None if !asked_now => self.sets().await?.iter().find(named).cloned(),
+            set => set,
         };
         let Some(set) = set else { return Ok(None) };
         match Pool::parse(name.clone(), &set.comment) {
@@ -152,8 +152,8 @@ impl Ledger<'_> {
         sets.map_err(|error| unread(&error).into())
     }
 
-    /// The sets as they were seen a moment ago: enough for whoever finds in them what was sought.
-    async fn recent_sets(&self) -> Result<Arc<Vec<IpSetInfo>>> {
+    /// The sets as they were seen a moment ago, enough for whoever finds in them what was sought; true if it was just now.
+    async fn recent_sets(&self) -> Result<(Arc<Vec<IpSetInfo>>, bool)> {
         let (looks, vmid) = (&self.context.looks, self.context.ledger_vmid);
         let sets = looks.sets(&self.node, vmid, &self.deadline).await;
         sets.map_err(|error| unread(&error).into())
