@@ -5,6 +5,7 @@
 use std::{
     fmt::Display,
     io::{IsTerminal as _, Write as _},
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
     time::Instant,
@@ -17,6 +18,10 @@ use crate::{
     command,
     guests::cleanup,
     host,
+    portal::{
+        self, Portal,
+        people::{self, Person},
+    },
     session::{Session, Workspace},
 };
 
@@ -72,7 +77,15 @@ pub async fn run(options: Options) -> Result<()> {
         apply(&workspace, &["destroy", "-auto-approve", "-no-color"]).await?;
         show_receipt(&workspace)?;
     } else {
+        title("A portal over the same datacentre");
+        let programs = portal::Programs {
+            portal: portal::portal_program(options.built).await?,
+            provider,
+            ansible_playbook: programs.ansible_playbook,
+        };
+        let portal = open_portal(&session, &programs).await?;
         play_on(&workspace, &kubeconfig).await?;
+        portal.end().await?;
     }
     title("Taking the datacentre away");
     if options.once {
@@ -185,6 +198,21 @@ fn show_receipt(workspace: &Workspace) -> Result<()> {
         receipt["vmids"], receipt["addresses"]
     ));
     Ok(())
+}
+
+/// Starts a portal with a few people in a course, and says how each of them enters.
+async fn open_portal(session: &Session, programs: &portal::Programs) -> Result<Portal> {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 8080))
+        .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+    let portal = Portal::start(session, programs, socket).await?;
+    say(format_args!("  {}", portal.url));
+    say(
+        "  Each link sets a password, once; two browsers, or a private window, show two people at a time:",
+    );
+    for Person { login, role, link } in people::invite(&portal.url, &portal.link).await? {
+        say(format_args!("  {login:<6} {role:<10} {link}"));
+    }
+    Ok(portal)
 }
 
 /// Says how to use the cluster and waits for the end.

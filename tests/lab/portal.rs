@@ -3,6 +3,8 @@
 //! The portal, its Terraform and its SSH live inside the lab's network. The socket that browsers come through is opened
 //! out here and handed to the portal, so that nothing has to be forwarded.
 
+pub(crate) mod people;
+
 use std::{
     fs,
     io::Write as _,
@@ -47,10 +49,10 @@ pub struct Options {
 }
 
 /// The programs that it takes.
-struct Programs {
-    portal: PathBuf,
-    provider: PathBuf,
-    ansible_playbook: PathBuf,
+pub(crate) struct Programs {
+    pub(crate) portal: PathBuf,
+    pub(crate) provider: PathBuf,
+    pub(crate) ansible_playbook: PathBuf,
 }
 
 /// Serves until Enter or Ctrl-C, and takes everything away.
@@ -115,15 +117,22 @@ async fn serve(
 }
 
 /// A portal that runs.
-struct Portal {
+pub(crate) struct Portal {
     child: Child,
-    url: String,
-    link: String,
+    /// Where it answers.
+    pub(crate) url: String,
+    /// Makes its first administrator.
+    pub(crate) link: String,
     log: PathBuf,
 }
 
 impl Portal {
-    async fn start(session: &Session, programs: &Programs, socket: TcpListener) -> Result<Self> {
+    /// Starts it in the lab's network, for browsers that come through the socket.
+    pub(crate) async fn start(
+        session: &Session,
+        programs: &Programs,
+        socket: TcpListener,
+    ) -> Result<Self> {
         let folder = session.dir().join("portal");
         fs::create_dir_all(&folder)?;
         let port = socket.local_addr()?.port();
@@ -149,7 +158,7 @@ impl Portal {
     }
 
     /// Asks it to end, and waits: a run that works is stopped first.
-    async fn end(mut self) -> Result<()> {
+    pub(crate) async fn end(mut self) -> Result<()> {
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
             let pid = rustix::process::Pid::from_raw(pid).context("a process has a number")?;
             rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
@@ -212,6 +221,15 @@ fn secret(path: &Path, text: &str) -> Result<()> {
     Ok(file.write_all(text.as_bytes())?)
 }
 
+/// The portal beside this program, built first unless it is to be taken as it is.
+pub(crate) async fn portal_program(built: bool) -> Result<PathBuf> {
+    if built {
+        beside("kubesmith-portal")
+    } else {
+        build("kubesmith-portal", "kubesmith-portal").await
+    }
+}
+
 impl Programs {
     async fn find(built: bool) -> Result<Self> {
         Ok(Self {
@@ -220,11 +238,7 @@ impl Programs {
             } else {
                 build_provider().await?
             },
-            portal: if built {
-                beside("kubesmith-portal")?
-            } else {
-                build("kubesmith-portal", "kubesmith-portal").await?
-            },
+            portal: portal_program(built).await?,
             ansible_playbook: host::ansible_playbook(&host::cache_dir()).await?,
         })
     }
