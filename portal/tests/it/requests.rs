@@ -45,6 +45,29 @@ async fn a_client_that_hangs_up_leaves_nothing_half_made() {
     assert_eq!(again.json()["cluster"], clusters[0]["id"], "the same, and no second one");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_who_change_one_cluster_at_once_exactly_one_does() {
+    let world = World::new().await;
+    let course = world.environment("course").await;
+    let sam = world.person("sam", Role::Developer).await;
+    let cluster = world.cluster("demo", &course, &sam.id).await;
+    let mut people = Vec::new();
+    for login in ["ida", "kim", "lee", "max"] {
+        people.push(world.person(login, Role::Admin).await);
+    }
+    let path = format!("/api/v1/clusters/{cluster}");
+    let wish = json!({"workers": 2});
+    let asking = people.iter().map(|one| world.json_as(&one.proof, Method::PATCH, &path, &wish));
+    let answers = futures_util::future::join_all(asking).await;
+    let (won, lost): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status == StatusCode::ACCEPTED);
+    assert_eq!((won.len(), lost.len()), (1, 3), "{lost:?}");
+    for answer in lost {
+        assert_eq!(answer.status, StatusCode::CONFLICT, "{}", answer.body);
+        assert_eq!(answer.json()["code"], "busy", "{}", answer.body);
+    }
+}
+
 #[tokio::test]
 async fn a_handler_that_panics_is_answered_for() {
     async fn panics() -> StatusCode {
