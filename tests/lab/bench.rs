@@ -3,19 +3,20 @@
 //! Every figure is set against something else measured in the same run on the same machine, so that a slow machine
 //! does not fail it and a fast one does not hide a loss. Use a release build.
 
+mod plan;
+mod requests;
+
 use std::{
-    collections::BTreeMap,
     path::Path,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::{
     by_hand, command,
-    demo::{build_provider, say},
+    demo::{Program, build, build_provider, say},
     host,
     session::{Session, Workspace},
 };
@@ -53,6 +54,7 @@ pub async fn run(options: Options) -> Result<()> {
     host::prepare().await?;
     let ansible_playbook = host::ansible_playbook(&host::cache_dir()).await?;
     let provider = build_provider().await?;
+    let shelf = build("kubesmith-tfplugin", Program::Example("terraform-provider-shelf")).await?;
     if !provider.parent().is_some_and(|folder| folder.ends_with("release")) {
         say("NOTE: this is not a release build; start and memory will look worse than they are.");
     }
@@ -77,13 +79,13 @@ pub async fn run(options: Options) -> Result<()> {
     rows.push(ratio("create 1+2 / the same by hand", median(ours), median(theirs), 1.15));
     let detail = "largest resident set of a provider process while applying".to_owned();
     rows.push(Row { what: "memory, MB", figure: memory, bound: 20.0, detail });
-    let nothing = session.workspace("nothing", NOTHING, &provider, &ansible_playbook)?;
-    rows.push(plan(&workspace, &nothing, options.runs).await?);
+    let others = plan::Others::prepare(&session, &provider, &shelf, &ansible_playbook).await?;
+    rows.extend(plan::measure(&workspace, &others, options.runs).await?);
     workspace.terraform(&["destroy", "-auto-approve", "-no-color"]).await?;
     session.check_empty().await?;
     session.end().await?;
 
-    let mut missed = !show_requests(&requests);
+    let mut missed = !requests::show(&requests);
     say("");
     for Row { what, figure, bound, detail } in rows {
         let verdict = if figure <= bound { "ok" } else { "MISSED" };
@@ -133,26 +135,6 @@ async fn start(provider: &Path, runs: usize) -> Result<Row> {
     Ok(ratio("handshake line / terraform version", median(ours), median(theirs), 0.1))
 }
 
-/// The yardstick: a plan for which Terraform needs no plugin.
-const NOTHING: &str = "resource \"terraform_data\" \"nothing\" {}\n";
-
-/// A plan without changes, beside Terraform's own.
-async fn plan(workspace: &Workspace, nothing: &Workspace, runs: usize) -> Result<Row> {
-    for arguments in [&["init"][..], &["apply", "-auto-approve"]] {
-        nothing.terraform(arguments).await?;
-    }
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..runs {
-        for (workspace, times) in [(workspace, &mut ours), (nothing, &mut theirs)] {
-            let began = Instant::now();
-            let text = workspace.terraform(&["plan", "-no-color"]).await?;
-            times.push(began.elapsed());
-            ensure!(text.contains("No changes."), "the plan is not empty:\n{text}");
-        }
-    }
-    Ok(ratio("empty plan / Terraform's own", median(ours), median(theirs), 2.5))
-}
-
 /// `terraform apply`: how long it took, and the largest resident set of a provider process in MB.
 async fn apply(workspace: &Workspace) -> Result<(Duration, f64)> {
     let began = Instant::now();
@@ -184,113 +166,4 @@ fn provider_memory() -> f64 {
         line.split_whitespace().nth(1)?.parse::<f64>().ok()
     });
     kilobytes.fold(0.0, f64::max) / 1024.0
-}
-
-/// Why a create of pool, lease and 1+2 machines makes each kind of request, and how many of it at most. A kind that is
-/// not here, or more of one, is a missed bound: somebody must say why first.
-const REQUESTS: &[(&str, usize, &str)] = &[
-    ("GET    /version", 2, "address, certificate and token are proven once a process: plan, apply"),
-    (
-        "GET    /access/permissions",
-        3,
-        "preflight: what the token may do on pool, storage and bridge",
-    ),
-    ("GET    /nodes", 1, "where the ledger's machine is made, once in a datacentre"),
-    (
-        "GET    /cluster/resources",
-        12,
-        "which nodes are up and which VMs exist where: one look that resources share for a moment, and each look \
-         before and after writes",
-    ),
-    (
-        "GET    /cluster/nextid",
-        16,
-        "an address is leased, and a machine taken for absent, only when its VMID is free",
-    ),
-    (
-        "GET    /nodes/NODE/storage",
-        6,
-        "preflight and placement: room on the template's storage, as each node sees it",
-    ),
-    (
-        "GET    /nodes/NODE/qemu/VMID/config",
-        36,
-        "the stamp is read before each write (4 a machine), and in each look",
-    ),
-    (
-        "GET    /nodes/NODE/qemu/VMID/status/current",
-        12,
-        "each look at a finished machine: lists lag ten seconds",
-    ),
-    (
-        "GET    /nodes/NODE/qemu/VMID/firewall/ipset",
-        3,
-        "the pool's data: before it is made, and then shared by lease and cluster",
-    ),
-    (
-        "GET    /nodes/NODE/qemu/VMID/firewall/ipset/lab",
-        5,
-        "the ledger's rows: before, after, and for the cluster",
-    ),
-    (
-        "GET    /nodes/NODE/tasks/UPID/status",
-        40,
-        "looks at 10 tasks: quick for a second, then once a second",
-    ),
-    ("POST   /nodes/NODE/qemu", 1, "the ledger's machine, once in a datacentre"),
-    ("POST   /nodes/NODE/qemu/VMID/firewall/ipset", 1, "the pool's set"),
-    (
-        "POST   /nodes/NODE/qemu/VMID/firewall/ipset/lab",
-        6,
-        "one row an address: created if absent, so that races are decided",
-    ),
-    ("POST   /nodes/NODE/qemu/VMID/clone", 3, "one a machine"),
-    (
-        "PUT    /nodes/NODE/qemu/VMID/config",
-        6,
-        "one a machine for all settings, one to mark it as finished",
-    ),
-    ("PUT    /nodes/NODE/qemu/VMID/resize", 3, "one a machine"),
-    ("POST   /nodes/NODE/qemu/VMID/status/start", 3, "one a machine"),
-];
-
-/// What a create asked of Proxmox, by method and shape of the path, and why. True if all is accounted for.
-fn show_requests(journal: &Value) -> bool {
-    let mut shapes = BTreeMap::<String, usize>::new();
-    let rows = journal.as_array().cloned().unwrap_or_default();
-    for row in &rows {
-        let path = row["path"].as_str().unwrap_or_default().trim_start_matches("/api2/json");
-        let shape: Vec<_> =
-            path.split('?').next().unwrap_or_default().split('/').map(shape).collect();
-        let shape = format!("{:<6} {}", row["method"].as_str().unwrap_or("?"), shape.join("/"));
-        *shapes.entry(shape).or_default() += 1;
-    }
-    say(format_args!(
-        "\nProxmox requests of a create of pool, lease and 1+2 machines: {}",
-        rows.len()
-    ));
-    let mut accounted = true;
-    for (shape, count) in shapes {
-        let known = REQUESTS.iter().find(|(known, ..)| *known == shape);
-        let (most, why) = known.map_or((0, "not accounted for"), |(_, most, why)| (*most, *why));
-        accounted &= count <= most;
-        let verdict = if count <= most { "" } else { "MORE THAN ACCOUNTED FOR: " };
-        say(format_args!("  {count:>3} (<= {most:>2})  {shape:<50} {verdict}{why}"));
-    }
-    accounted
-}
-
-/// A path's part with what differs by nature left out.
-fn shape(part: &str) -> &str {
-    if part.starts_with("UPID") {
-        "UPID"
-    } else if part.parse::<u32>().is_ok() {
-        "VMID"
-    } else if part.parse::<std::net::IpAddr>().is_ok() {
-        "ADDRESS"
-    } else if part.starts_with("pve") {
-        "NODE"
-    } else {
-        part
-    }
 }

@@ -115,18 +115,29 @@ impl Programs {
 
 /// Builds the provider and the stand-ins beside this program, with the same profile; answers the provider's path.
 pub(crate) async fn build_provider() -> Result<PathBuf> {
-    let provider = build("terraform-provider-kubesmith", "terraform-provider-kubesmith").await?;
-    build("kubesmith-lab", "kubesmith-standin").await?;
+    const PROVIDER: &str = "terraform-provider-kubesmith";
+    let provider = build(PROVIDER, Program::Bin(PROVIDER)).await?;
+    build("kubesmith-lab", Program::Bin("kubesmith-standin")).await?;
     Ok(provider)
 }
 
+/// What a package makes.
+#[derive(Clone, Copy)]
+pub(crate) enum Program {
+    Bin(&'static str),
+    Example(&'static str),
+}
+
 /// Builds a program of this workspace beside this one, with the same profile; answers its path.
-pub(crate) async fn build(package: &str, program: &str) -> Result<PathBuf> {
-    let path = beside(program)?;
+pub(crate) async fn build(package: &str, program: Program) -> Result<PathBuf> {
+    let (path, target, program) = match program {
+        Program::Bin(program) => (beside(program)?, "--bin", program),
+        Program::Example(program) => (beside("examples")?.join(program), "--example", program),
+    };
     let mut cargo = command::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "-p", package, "--bin", program]);
+    cargo.args(["build", "--quiet", "-p", package, target, program]);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    if path.parent().is_some_and(|folder| folder.ends_with("release")) {
+    if beside("")?.ends_with("release") {
         cargo.arg("--release");
     }
     command::output(&mut cargo).await.with_context(|| format!("{program} does not build"))?;

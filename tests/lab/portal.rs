@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    demo::{apart, beside, build, build_provider, say, title, until_the_end},
+    demo::{Program, apart, beside, build, build_provider, say, title, until_the_end},
     guests::cleanup,
     host,
     session::{self, Session},
@@ -137,7 +137,7 @@ impl Portal {
         fs::create_dir_all(&folder)?;
         let port = socket.local_addr()?.port();
         let url = format!("http://127.0.0.1:{port}");
-        session::mirror(&folder.join("mirror"), &programs.provider)?;
+        session::mirror(&folder.join("mirror"), session::PROVIDER, &programs.provider)?;
         let token = folder.join("token");
         secret(&token, session.about("token"))?;
         let config = folder.join("kubesmith-portal.toml");
@@ -226,7 +226,7 @@ pub(crate) async fn portal_program(built: bool) -> Result<PathBuf> {
     if built {
         beside("kubesmith-portal")
     } else {
-        build("kubesmith-portal", "kubesmith-portal").await
+        build("kubesmith-portal", Program::Bin("kubesmith-portal")).await
     }
 }
 

@@ -131,7 +131,7 @@ impl Session {
                 std::os::unix::fs::symlink(checkout.join(folder), link)?;
             }
         }
-        mirror(&dir.join(".mirror"), provider)?;
+        mirror(&dir.join(".mirror"), PROVIDER, provider)?;
         let config = dir.join(".terraformrc");
         let mirror = dir.join(".mirror");
         fs::write(
@@ -167,15 +167,16 @@ impl Session {
     }
 }
 
-/// A filesystem mirror that holds this provider and nothing else.
-pub fn mirror(root: &Path, provider: &Path) -> Result<()> {
-    let folder = root
-        .join("registry.terraform.io/kubesmith/kubesmith")
-        .join(env!("CARGO_PKG_VERSION"))
-        .join("linux_amd64");
+/// The provider's name in configurations.
+pub const PROVIDER: &str = "kubesmith/kubesmith";
+
+/// Puts a provider into a filesystem mirror. `source` is its name in configurations, `namespace/type`.
+pub fn mirror(root: &Path, source: &str, provider: &Path) -> Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    let folder = root.join("registry.terraform.io").join(source).join(version).join("linux_amd64");
     fs::create_dir_all(&folder)?;
-    let target =
-        folder.join(format!("terraform-provider-kubesmith_v{}", env!("CARGO_PKG_VERSION")));
+    let name = source.rsplit('/').next().unwrap_or(source);
+    let target = folder.join(format!("terraform-provider-{name}_v{version}"));
     let _ = fs::remove_file(&target);
     Ok(std::os::unix::fs::symlink(provider, target)?)
 }
