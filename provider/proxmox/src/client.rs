@@ -1,9 +1,11 @@
 //! The one request function, and what all requests share: endpoints, token, trust, limits.
 
-use std::collections::{BTreeMap, HashMap};
-use std::error::Error as StdError;
+mod failure;
+mod limits;
+mod request;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::ext::ReasonPhrase;
@@ -11,10 +13,10 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Host, Url};
 
+use self::failure::{refused, root_cause, transport};
+use self::limits::{CLONES_PER_STORAGE, Change, REQUESTS_PER_NODE, Slots};
 use crate::endpoints::Endpoints;
 use crate::error::{Class, Error};
 use crate::login::Credentials;
@@ -22,11 +24,8 @@ use crate::retry::Deadline;
 use crate::tls::{self, Trust};
 use crate::wire;
 
-/// Requests in flight per node. A node has three workers, and each runs one call at a time.
-const REQUESTS_PER_NODE: usize = 4;
-
-/// Clones at a time per storage. More of them run into the storage's lock, whose waiters give up after ten seconds.
-const CLONES_PER_STORAGE: usize = 3;
+pub use self::limits::Permit;
+pub(crate) use self::request::{Answer, Request, delete, get, post, put};
 
 /// The server closes idle connections after 5 seconds; a request on such a one would have an unknown outcome.
 const IDLE: Duration = Duration::from_secs(3);
@@ -59,12 +58,6 @@ pub struct Options {
     pub request_timeout: Duration,
     /// Shown in the server's access log.
     pub user_agent: String,
-}
-
-/// Leave to begin another clone on a storage. Keep it until the clone's task has ended.
-#[derive(Debug)]
-pub struct Permit {
-    _slot: OwnedSemaphorePermit,
 }
 
 impl Options {
@@ -248,175 +241,9 @@ impl Client {
     }
 }
 
-/// A call: method, path, parameters. They travel in the query for GET and DELETE and in a form otherwise.
-pub(crate) struct Request {
-    method: Method,
-    /// Encoded segments below `/api2/json`.
-    path: Vec<String>,
-    parameters: Vec<(String, String)>,
-}
-
-pub(crate) struct Answer<T> {
-    pub(crate) data: T,
-    /// The server's clock, in seconds since 1970.
-    pub(crate) server_time: Option<i64>,
-}
-
-pub(crate) fn get(path: &[&str]) -> Request {
-    Request::new(Method::GET, path)
-}
-
-pub(crate) fn post(path: &[&str]) -> Request {
-    Request::new(Method::POST, path)
-}
-
-pub(crate) fn put(path: &[&str]) -> Request {
-    Request::new(Method::PUT, path)
-}
-
-pub(crate) fn delete(path: &[&str]) -> Request {
-    Request::new(Method::DELETE, path)
-}
-
-impl Request {
-    fn new(method: Method, path: &[&str]) -> Self {
-        Self {
-            method,
-            path: path.iter().map(|segment| wire::encode(segment)).collect(),
-            parameters: Vec::new(),
-        }
-    }
-
-    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.parameters.push((name.to_owned(), value.into()));
-        self
-    }
-
-    pub(crate) fn with_some(self, name: &str, value: Option<&str>) -> Self {
-        match value {
-            Some(value) => self.with(name, value),
-            None => self,
-        }
-    }
-
-    pub(crate) fn with_all(mut self, parameters: Vec<(String, String)>) -> Self {
-        self.parameters.extend(parameters);
-        self
-    }
-
-    /// The node that has to do the work, or nothing if any of them does it.
-    fn node(&self) -> &str {
-        match &self.path[..] {
-            [nodes, node, ..] if nodes == "nodes" => node,
-            _ => "",
-        }
-    }
-
-    fn shown_path(&self) -> String {
-        format!(
-            "/{}",
-            self.path.iter().map(|segment| wire::decode(segment)).collect::<Vec<_>>().join("/")
-        )
-    }
-}
-
-/// A request that changes something, from its beginning to its end, even if nobody waits for the end.
-struct Change<'a>(&'a AtomicU64);
-
-impl<'a> Change<'a> {
-    fn begin(changes: &'a AtomicU64) -> Self {
-        changes.fetch_add(1, Ordering::AcqRel);
-        Self(changes)
-    }
-}
-
-impl Drop for Change<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
-    }
-}
-
-/// Named semaphores.
-struct Slots {
-    each: usize,
-    by_name: Mutex<HashMap<String, Arc<Semaphore>>>,
-}
-
-impl Slots {
-    fn new(each: usize) -> Self {
-        Self { each, by_name: Mutex::default() }
-    }
-
-    async fn take(&self, name: &str) -> OwnedSemaphorePermit {
-        let semaphore = {
-            let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(
-                by_name
-                    .entry(name.to_owned())
-                    .or_insert_with(|| Arc::new(Semaphore::new(self.each))),
-            )
-        };
-        semaphore.acquire_owned().await.expect("the semaphore is never closed")
-    }
-}
-
 #[derive(Deserialize)]
 struct Envelope<T> {
     data: T,
-}
-
-#[derive(Default, Deserialize)]
-struct Refusal {
-    #[serde(default)]
-    message: Option<String>,
-    #[serde(default)]
-    errors: Option<BTreeMap<String, Value>>,
-}
-
-fn refused(status: u16, reason: &str, body: &str) -> Error {
-    let Refusal { message, errors } = serde_json::from_str(body).unwrap_or_default();
-    let parameters = errors.unwrap_or_default().into_iter();
-    let parameters = parameters
-        .filter_map(|(name, text)| Some((name, wire::scalar(&text)?.trim().to_owned())))
-        .collect();
-    Error::answered(status, reason, message.as_deref(), parameters)
-}
-
-/// No answer: was the request sent?
-fn transport(endpoint: &Url, error: &reqwest::Error) -> Error {
-    if let Some((class, message)) = find_rustls(error).and_then(tls::refusal) {
-        return Error::local(class, format!("{endpoint}: {message}"));
-    }
-    let cause = root_cause(error);
-    if error.is_connect() || error.is_builder() {
-        Error::local(Class::NotDelivered, format!("cannot reach {endpoint}: {cause}"))
-    } else {
-        let lost =
-            Error::local(Class::UnknownOutcome, format!("no answer from {endpoint}: {cause}"));
-        if error.is_timeout() { lost } else { lost.cut() }
-    }
-}
-
-/// The causes of an error, itself first. An `io::Error` keeps its own cause behind a door of its own.
-fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    fn next<'a>(error: &&'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-        let error: &'a (dyn StdError + 'static) = *error;
-        match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        }
-    }
-    std::iter::successors(Some(error), next)
-}
-
-fn find_rustls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    causes(error).find_map(|error| error.downcast_ref())
-}
-
-fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    causes(error).last().expect("an error is its own first cause").to_string()
 }
 
 fn is_loopback(endpoint: &Url) -> bool {

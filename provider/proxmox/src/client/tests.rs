@@ -1,5 +1,6 @@
 //! Against a small server that has the real one's habits: errors in the reason phrase, and a closed connection after them.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
