@@ -2,17 +2,23 @@
 //!
 //! The only place of this resource where values may be unknown or null.
 
+mod checks;
+mod spec;
+
 use std::net::Ipv4Addr;
 
 use kubesmith_spec::{
-    BridgeName, Cidr, CloneMode, ClusterName, ClusterSpec, KubernetesVersion, Lease, LeaseName,
-    MachineNetwork, MachineSize, PackageMirror, PoolName, ProxmoxNodeName, ProxmoxPoolName,
-    RegistryMirror, Role, SshUser, StorageName, TemplateName, Transaction, VlanTag,
+    BridgeName, Cidr, ClusterName, KubernetesVersion, LeaseName, PackageMirror, PoolName,
+    ProxmoxNodeName, ProxmoxPoolName, RegistryMirror, Role, SshUser, StorageName, TemplateName,
+    Transaction,
 };
 use kubesmith_tfplugin::{Model, Secret, Text, Value};
 
+use self::checks::{check_clone, check_control_plane, check_vlan, check_workers};
 use super::step::Existing;
 use super::target::Machine;
+
+pub(crate) use self::spec::clone_mode;
 
 /// A Kubernetes cluster on virtual machines: one control plane and workers, cloned from a template,
 /// made a cluster by kubeadm.
@@ -210,182 +216,4 @@ impl Node {
             proxmox_node: host.clone(),
         }
     }
-}
-
-impl Cluster {
-    /// What the author wants, without anything of Terraform's.
-    pub(crate) fn spec(&self) -> ClusterSpec {
-        let ControlPlane { cores, memory_mib, disk_gib } = self.control_plane;
-        let control_plane = MachineSize { cores, memory_mib, disk_gib };
-        let Workers { count, cores, memory_mib, disk_gib } = self.workers;
-        let workers =
-            kubesmith_spec::Workers { count, size: MachineSize { cores, memory_mib, disk_gib } };
-        ClusterSpec {
-            name: self.name.0.clone(),
-            leases: self.leases.iter().map(LeaseRef::lease).collect(),
-            template: self.template.0.clone(),
-            kubernetes_version: self.kubernetes_version.0,
-            network: MachineNetwork {
-                bridge: self.network.bridge.0.clone(),
-                vlan: self.network.vlan.and_then(|tag| VlanTag::try_from(tag).ok()),
-            },
-            control_plane,
-            workers,
-            storage: self.storage.as_ref().map(|storage| storage.0.clone()),
-            clone: clone_mode(&self.clone),
-            proxmox_nodes: self.proxmox_nodes.iter().flatten().map(|node| node.0.clone()).collect(),
-            proxmox_pool: self.proxmox_pool.as_ref().map(|pool| pool.0.clone()),
-            pod_cidr: self.pod_cidr.0,
-            service_cidr: self.service_cidr.0,
-            package_mirror: self.package_mirror.as_ref().map(|mirror| mirror.0.clone()),
-            registry_mirror: self.registry_mirror.as_ref().map(|mirror| mirror.0.clone()),
-            ssh_user: self.ssh_user.0.clone(),
-        }
-    }
-
-    /// Adds the leases that only an earlier state has, behind its own: there stand only machines that must go.
-    pub(crate) fn keep_leases_of(&mut self, prior: &Self) {
-        let given_up = prior.leases.get(self.leases.len()..).unwrap_or_default();
-        self.leases.extend_from_slice(given_up);
-    }
-
-    /// The state of a cluster of which only the description is known: what an import begins with.
-    pub(crate) fn of(spec: ClusterSpec) -> Self {
-        let ClusterSpec {
-            name,
-            leases,
-            template,
-            kubernetes_version,
-            network: MachineNetwork { bridge, vlan },
-            control_plane,
-            workers,
-            storage,
-            clone,
-            proxmox_nodes,
-            proxmox_pool,
-            pod_cidr,
-            service_cidr,
-            package_mirror,
-            registry_mirror,
-            ssh_user,
-        } = spec;
-        let MachineSize { cores, memory_mib, disk_gib } = workers.size;
-        Self {
-            id: name.to_string().into(),
-            name: Text(name),
-            leases: leases.into_iter().map(LeaseRef::of).collect(),
-            template: Text(template),
-            kubernetes_version: Text(kubernetes_version),
-            network: Network { bridge: Text(bridge), vlan: vlan.map(u16::from) },
-            control_plane: ControlPlane {
-                cores: control_plane.cores,
-                memory_mib: control_plane.memory_mib,
-                disk_gib: control_plane.disk_gib,
-            },
-            workers: Workers { count: workers.count, cores, memory_mib, disk_gib },
-            storage: storage.map(Text),
-            clone: clone.as_str().to_owned(),
-            proxmox_nodes: Some(proxmox_nodes.into_iter().map(Text).collect::<Vec<_>>())
-                .filter(|n| !n.is_empty()),
-            proxmox_pool: proxmox_pool.map(Text),
-            pod_cidr: Text(pod_cidr),
-            service_cidr: Text(service_cidr),
-            package_mirror: package_mirror.map(Text),
-            registry_mirror: registry_mirror.map(Text),
-            ssh_user: Text(ssh_user),
-            endpoint: Value::Null,
-            kubeconfig: Value::Null,
-            nodes: Value::Null,
-            ssh_private_key: Value::Null,
-            known_hosts: Value::Null,
-        }
-    }
-}
-
-impl LeaseRef {
-    fn lease(&self) -> Lease {
-        let Self {
-            name,
-            pool,
-            transaction,
-            addresses,
-            prefix_length,
-            gateway,
-            nameservers,
-            first_vmid,
-        } = self.clone();
-        Lease {
-            name: name.0,
-            pool: pool.0,
-            transaction: transaction.0,
-            addresses,
-            prefix_length,
-            gateway,
-            nameservers,
-            first_vmid,
-        }
-    }
-
-    fn of(lease: Lease) -> Self {
-        let Lease {
-            name,
-            pool,
-            transaction,
-            addresses,
-            prefix_length,
-            gateway,
-            nameservers,
-            first_vmid,
-        } = lease;
-        Self {
-            name: Text(name),
-            pool: Text(pool),
-            transaction: Text(transaction),
-            addresses,
-            prefix_length,
-            gateway,
-            nameservers,
-            first_vmid,
-        }
-    }
-}
-
-/// The mode of this name; its validator has refused any other name.
-pub(crate) fn clone_mode(name: &str) -> CloneMode {
-    if name == CloneMode::Full.as_str() { CloneMode::Full } else { CloneMode::Linked }
-}
-
-fn check_clone(clone: &String) -> Result<(), &'static str> {
-    let known = [CloneMode::Linked, CloneMode::Full].iter().any(|mode| mode.as_str() == clone);
-    if known { Ok(()) } else { Err("It must be \"linked\" or \"full\".") }
-}
-
-/// Sizes are looked at alone too, because the whole can only be checked once the leases are known.
-fn check_control_plane(size: &ControlPlane) -> Result<(), String> {
-    let ControlPlane { cores, memory_mib, disk_gib } = *size;
-    large_enough(MachineSize { cores, memory_mib, disk_gib }, MachineSize::CONTROL_PLANE_MINIMUM)
-}
-
-fn check_workers(workers: &Workers) -> Result<(), String> {
-    let Workers { count, cores, memory_mib, disk_gib } = *workers;
-    let least = if count == 0 {
-        MachineSize { cores: 0, memory_mib: 0, disk_gib: 0 }
-    } else {
-        MachineSize::WORKER_MINIMUM
-    };
-    large_enough(MachineSize { cores, memory_mib, disk_gib }, least)
-}
-
-fn large_enough(size: MachineSize, least: MachineSize) -> Result<(), String> {
-    let below: Vec<_> = size
-        .below(least)
-        .into_iter()
-        .map(|(field, message)| format!("{field}: {message}"))
-        .collect();
-    if below.is_empty() { Ok(()) } else { Err(below.join("; ")) }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the derive's validators take references")]
-fn check_vlan(tag: &u16) -> Result<(), String> {
-    VlanTag::try_from(*tag).map(|_| ()).map_err(|error| error.to_string())
 }

@@ -4,170 +4,19 @@
 //! answer, are one chain, because machines do not wait for each other until Ansible needs them all.
 //! Planning again after a converge gives nothing, and a converge may stop after any step.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+mod observed;
+mod refusal;
 
-use kubesmith_spec::{MachineSize, NodeName, Role};
+use std::collections::BTreeMap;
 
-use super::placement::{self, NoPlace, Placement, Room};
-use super::step::{Existing, Step};
+use kubesmith_spec::{NodeName, Role};
+
+use super::placement::{self, Placement};
+use super::step::Step;
 use super::target::{Machine, Target};
 
-/// What is, as far as planning needs to know it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Observed {
-    /// The VM on each VMID of the cluster's leases; a VMID that is not here is free.
-    pub(crate) machines: BTreeMap<u32, Seen>,
-    /// What Kubernetes says.
-    pub(crate) kubernetes: Kubernetes,
-    /// VMIDs of the machines over which the playbook ran in this converge.
-    pub(crate) configured: BTreeSet<u32>,
-    /// Where new machines may go.
-    pub(crate) room: Room,
-}
-
-/// The VM that was found on a VMID.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
-    /// Its stamp says that it is this cluster's.
-    Ours(Ours),
-    /// Its Proxmox node is down, so nobody can say or change anything.
-    OutOfReach {
-        /// The Proxmox node.
-        host: String,
-    },
-    /// It has no stamp, or somebody else's.
-    Stranger {
-        /// Its name, or what can be said about it.
-        what: String,
-        /// The Proxmox node it is on.
-        host: String,
-    },
-}
-
-/// A VM with this cluster's stamp.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ours {
-    /// Name and place.
-    pub(crate) existing: Existing,
-    /// How far its creation went, and who can log in.
-    pub(crate) standing: Standing,
-    /// Whether it runs.
-    pub(crate) running: bool,
-    /// Whether its SSH host key is known.
-    pub(crate) pinned: bool,
-    /// Its size, its disk rounded down to GiB.
-    pub(crate) size: MachineSize,
-    /// The boot disk's key, such as `scsi0`.
-    pub(crate) disk: String,
-}
-
-/// How far the creation of a machine went, and whose key it knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Finished, with this state's key.
-    Made,
-    /// Begun by this converge.
-    Begun,
-    /// Begun by an earlier run with this state's key, and it had answered over SSH.
-    Resumed,
-    /// Begun by a run that is gone: nobody has its key, or it never answered.
-    Abandoned,
-    /// Finished, but with a key that this state does not have.
-    Unknown,
-}
-
-/// What Kubernetes says about the nodes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Kubernetes {
-    /// There are no credentials yet, so nobody asked.
-    #[default]
-    NotAsked,
-    /// The API did not answer; the text says what was seen.
-    Unreachable(String),
-    /// The registered nodes, and whether each is ready.
-    Nodes(BTreeMap<NodeName, bool>),
-}
-
-impl fmt::Display for Kubernetes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAsked => f.write_str("not asked yet"),
-            Self::Unreachable(why) => f.write_str(why),
-            Self::Nodes(nodes) => {
-                let states = nodes.iter().map(|(name, ready)| {
-                    format!("{name} {}", if *ready { "Ready" } else { "NotReady" })
-                });
-                f.write_str(&states.collect::<Vec<_>>().join(", "))
-            }
-        }
-    }
-}
-
-/// Why there is no plan: something is in the way that only a person may move.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// Another VM has the VMID that belongs to a leased address.
-    #[error(
-        "VM {vmid} on {host}, {what}, is not a machine of this cluster, but its VMID belongs to the leased address {address}; \
-         nothing was changed: remove or renumber that VM, or exclude the address from the pool and take a new lease"
-    )]
-    Stranger {
-        /// The VMID.
-        vmid: u32,
-        /// The node it is on.
-        host: String,
-        /// What it is.
-        what: String,
-        /// The address that the VMID stands for.
-        address: std::net::Ipv4Addr,
-    },
-    /// A finished machine of this owner and cluster whose key this state does not have.
-    #[error(
-        "there are finished machines of this cluster that this Terraform state does not know: {}; nothing was changed. \
-         To keep them, import the cluster with its SSH key: KUBESMITH_IMPORT_SSH_KEY_FILE=<private key> terraform import <resource address> <cluster name>. \
-         To start afresh, remove them with `terraform-provider-kubesmith orphans --remove --cluster <cluster name>` and apply again",
-        machines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    )]
-    Unknown {
-        /// The machines.
-        machines: Vec<Existing>,
-    },
-    /// A machine lies on a Proxmox node that is down.
-    #[error(
-        "VM {vmid} is on Proxmox node {host}, which is down; nothing was changed: bring {host} back and apply again"
-    )]
-    HostDown {
-        /// The VMID.
-        vmid: u32,
-        /// The node.
-        host: String,
-    },
-    /// The user agreed to a change that leaves the machines alone, but one of them is not there.
-    #[error(
-        "{machine} is gone or unfinished, and Terraform's plan does not say that it is made anew; \
-         plan again, with a refresh, and apply that"
-    )]
-    Unplanned {
-        /// Which machine.
-        machine: String,
-    },
-    /// A disk cannot become smaller.
-    #[error(
-        "the disk of {machine} has {is} GiB and cannot shrink to {wanted} GiB; raise disk_gib or replace the cluster"
-    )]
-    Shrink {
-        /// Which machine.
-        machine: String,
-        /// GiB now.
-        is: u32,
-        /// GiB wanted.
-        wanted: u32,
-    },
-    /// No Proxmox node can take a machine.
-    #[error(transparent)]
-    NoPlace(#[from] NoPlace),
-}
+pub(crate) use self::observed::{Kubernetes, Observed, Ours, Seen, Standing};
+pub(crate) use self::refusal::Refusal;
 
 /// The next steps; none when everything is as it should be.
 pub(crate) fn plan(target: &Target, seen: &Observed) -> Result<Vec<Step>, Refusal> {

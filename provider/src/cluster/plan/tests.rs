@@ -1,10 +1,13 @@
 //! Plans as people read them, and the two laws: a converge ends, and it may be stopped anywhere.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use kubesmith_spec::MachineSize;
 use proptest::prelude::*;
 
-use super::super::placement::{Host, Template};
+use super::super::placement::{Host, Room, Template};
+use super::super::step::Existing;
 use super::*;
 
 const CORES: u32 = 2;
