@@ -1,22 +1,12 @@
-//! What the cluster consists of: version, nodes, machines, storages, pools, privileges.
+//! What the cluster consists of: nodes, machines, storages, pools.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::client::{Client, get};
 use crate::error::Error;
 use crate::wire;
-
-/// The version of the answering node.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Version {
-    /// For instance `9.1`.
-    pub release: String,
-    /// For instance `9.1.8`.
-    pub version: String,
-}
 
 /// A node. The numbers need `Sys.Audit` on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,10 +93,6 @@ pub struct Pool {
     pub members: Vec<u32>,
 }
 
-/// What the token may do, by path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Permissions(BTreeMap<String, BTreeMap<String, bool>>);
-
 #[derive(Deserialize)]
 struct Row {
     #[serde(default, deserialize_with = "wire::text")]
@@ -158,11 +144,6 @@ struct Row {
 }
 
 impl Client {
-    /// The version of the node that answers.
-    pub async fn version(&self) -> Result<Version, Error> {
-        self.send(get(&["version"])).await
-    }
-
     /// All nodes, also those that are down.
     pub async fn nodes(&self) -> Result<Vec<Node>, Error> {
         let rows: Vec<Row> = self.send(get(&["nodes"])).await?;
@@ -220,23 +201,6 @@ impl Client {
         Ok(storages.collect())
     }
 
-    /// The token's own privileges; on one path only if one is given.
-    pub async fn permissions(&self, path: Option<&str>) -> Result<Permissions, Error> {
-        let data: Value =
-            self.send(get(&["access", "permissions"]).with_some("path", path)).await?;
-        // An empty Perl hash may come as an empty list.
-        let paths = data.as_object().into_iter().flatten();
-        let of_path = |value: &Value| {
-            let privileges = value.as_object().into_iter().flatten();
-            privileges
-                .map(|(name, propagates)| {
-                    (name.clone(), wire::scalar(propagates).is_some_and(|v| wire::is_true(&v)))
-                })
-                .collect()
-        };
-        Ok(Permissions(paths.map(|(path, value)| (path.clone(), of_path(value))).collect()))
-    }
-
     /// All pools that the token may see, without their members.
     pub async fn pools(&self) -> Result<Vec<Pool>, Error> {
         let rows: Vec<Row> = self.send(get(&["pools"])).await?;
@@ -251,47 +215,6 @@ impl Client {
             Err(error) => Err(error),
         }
     }
-}
-
-impl Version {
-    /// The first number.
-    pub fn major(&self) -> u32 {
-        self.part(0)
-    }
-
-    /// The second number.
-    pub fn minor(&self) -> u32 {
-        self.part(1)
-    }
-
-    /// Whether it is this one or a later one.
-    pub fn at_least(&self, major: u32, minor: u32) -> bool {
-        (self.major(), self.minor()) >= (major, minor)
-    }
-
-    fn part(&self, index: usize) -> u32 {
-        let text = self.version.split(['.', '-']).nth(index).unwrap_or_default();
-        text.parse().unwrap_or(0)
-    }
-}
-
-impl Permissions {
-    /// Whether this privilege is held on this path, on it directly or from above.
-    ///
-    /// Rights that come from a pool are known to Proxmox only for machines that exist, so `false` is a reason to warn, not to stop.
-    pub fn allows(&self, path: &str, privilege: &str) -> bool {
-        let direct = self.0.get(path).is_some_and(|privileges| privileges.contains_key(privilege));
-        direct
-            || parents(path).any(|parent| {
-                self.0.get(parent).and_then(|held| held.get(privilege)) == Some(&true)
-            })
-    }
-}
-
-/// `/vms/100` has the parents `/vms` and `/`.
-fn parents(path: &str) -> impl Iterator<Item = &str> {
-    let inner = path.match_indices('/').skip(1).map(|(at, _)| &path[..at]);
-    inner.chain(std::iter::once("/"))
 }
 
 impl Inventory {
@@ -359,28 +282,5 @@ mod tests {
             (vms[1].name.as_deref(), vms[1].template, vms[1].lock.as_deref()),
             (None, None, Some("clone"))
         );
-    }
-
-    #[test]
-    fn a_privilege_above_counts_only_if_it_propagates() {
-        let held = |path: &str, propagates| {
-            (path.to_owned(), BTreeMap::from([("VM.Clone".to_owned(), propagates)]))
-        };
-        let permissions = Permissions(BTreeMap::from([held("/vms", true), held("/pool/a", false)]));
-        assert!(permissions.allows("/vms/9000", "VM.Clone"));
-        assert!(permissions.allows("/pool/a", "VM.Clone"));
-        assert!(!permissions.allows("/pool/a/b", "VM.Clone"));
-        assert!(!permissions.allows("/vms/9000", "VM.Audit"));
-    }
-
-    #[test]
-    fn versions_compare_by_number() {
-        let version = |text: &str| Version { release: String::new(), version: text.to_owned() };
-        assert!(
-            version("9.1.8").at_least(8, 4)
-                && version("8.4.21").at_least(8, 4)
-                && !version("8.4.21").at_least(9, 0)
-        );
-        assert_eq!(version("9.0~11").major(), 9);
     }
 }

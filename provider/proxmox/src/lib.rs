@@ -13,23 +13,27 @@ mod firewall;
 #[cfg(any(test, fuzzing))]
 pub mod hostile;
 mod login;
+mod permissions;
 mod retry;
 mod task;
 mod tls;
 mod token;
+mod version;
 mod vm;
 mod vm_config;
 mod wire;
 
 pub use access::{Acl, AclRow, Role};
 pub use client::{Client, Options, Permit};
-pub use cluster::{Inventory, Node, Permissions, Pool, Storage, Version, VmResource};
+pub use cluster::{Inventory, Node, Pool, Storage, VmResource};
 pub use error::{Class, Error, Refusal};
 pub use firewall::{IpSet, IpSetInfo, IpSetRow};
 pub use login::{Credentials, Ticket};
+pub use permissions::Permissions;
 pub use retry::{Deadline, retry};
 pub use task::{InvalidUpid, TaskOutcome, Upid};
 pub use tls::{Fingerprint, InvalidFingerprint, Trust};
 pub use token::{ApiToken, InvalidToken};
+pub use version::Version;
 pub use vm::{CloneVm, CreateVm, DestroyDisks, VmStatus};
 pub use vm_config::{ConfigUpdate, Disk, IpConfig, Net, VmConfig};
