@@ -3,6 +3,8 @@
 //! Rights on a path are the roles granted nearest to it; a grant further down replaces those from above. A token with
 //! privilege separation has what both it and its user have. Members of a pool inherit the pool's rights.
 
+mod who;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Version;
@@ -10,89 +12,7 @@ use super::api::Refusal;
 use super::roles;
 use super::state::State;
 
-/// Who asks: `user@realm`, with the token's name if it is one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Principal {
-    pub(crate) user: String,
-    pub(crate) token: Option<String>,
-}
-
-impl Principal {
-    /// As it stands in UPIDs and ACLs.
-    pub(crate) fn id(&self) -> String {
-        self.token
-            .as_ref()
-            .map_or_else(|| self.user.clone(), |token| format!("{}!{token}", self.user))
-    }
-
-    /// Reads `user@realm!token` or `user@realm`.
-    pub(crate) fn parse(id: &str) -> Self {
-        match id.split_once('!') {
-            Some((user, token)) => Self { user: user.to_owned(), token: Some(token.to_owned()) },
-            None => Self { user: id.to_owned(), token: None },
-        }
-    }
-
-    /// No token is ever root: some options are for the user root@pam itself.
-    pub(crate) fn is_root(&self) -> bool {
-        self.user == "root@pam" && self.token.is_none()
-    }
-}
-
-/// A user.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct User {
-    /// Names, addresses, the comment.
-    pub(crate) details: BTreeMap<String, String>,
-    pub(crate) disabled: bool,
-    /// Seconds since 1970; 0 means never.
-    pub(crate) expire: u64,
-    pub(crate) password: Option<String>,
-    pub(crate) tokens: BTreeMap<String, Token>,
-}
-
-impl User {
-    /// Whether it may log in.
-    pub(crate) fn is_active(&self, now: u64) -> bool {
-        !self.disabled && !has_expired(self.expire, now)
-    }
-}
-
-fn has_expired(expire: u64, now: u64) -> bool {
-    expire != 0 && expire <= now
-}
-
-/// Users who share rights.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Group {
-    pub(crate) comment: Option<String>,
-    pub(crate) members: BTreeSet<String>,
-}
-
-/// What somebody got who logged in with a password.
-#[derive(Debug, Clone)]
-pub(crate) struct Ticket {
-    pub(crate) user: String,
-    /// Must come with everything but GET.
-    pub(crate) csrf: String,
-    pub(crate) issued: u64,
-}
-
-impl Ticket {
-    /// Tickets hold for two hours.
-    pub(crate) fn holds(&self, now: u64) -> bool {
-        now < self.issued + 7200
-    }
-}
-
-/// An API token.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Token {
-    pub(crate) secret: String,
-    pub(crate) separated: bool,
-    pub(crate) comment: Option<String>,
-    pub(crate) expire: u64,
-}
+pub(crate) use self::who::{Group, Principal, Ticket, Token, User};
 
 /// One entry of the access control list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,37 +39,6 @@ pub(crate) struct Access {
 pub(crate) type Privileges = BTreeMap<String, bool>;
 
 impl Access {
-    /// Checks a token. Every failure looks the same, as it does since 8.4.17 and 9.1.5.
-    pub(crate) fn by_token(&self, value: &str, now: u64) -> Option<Principal> {
-        let value = value.split(';').next().unwrap_or_default();
-        let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
-        let (id, secret) = value.split_once('=')?;
-        let who = Principal::parse(id);
-        let user = self.users.get(&who.user)?;
-        let token = user.tokens.get(who.token.as_ref()?)?;
-        let holds = token.secret == secret && !has_expired(token.expire, now);
-        (holds && user.is_active(now)).then_some(who)
-    }
-
-    /// Checks a ticket, and the token against forged requests that everything but GET must carry.
-    pub(crate) fn by_ticket(
-        &self,
-        ticket: &str,
-        csrf: Option<&str>,
-        is_get: bool,
-        now: u64,
-    ) -> Result<Principal, Refusal> {
-        let failed = || Refusal::unauthenticated("Authentication failed!");
-        let ticket = percent_encoding::percent_decode_str(ticket).decode_utf8_lossy().into_owned();
-        let ticket =
-            self.tickets.get(&ticket).filter(|ticket| ticket.holds(now)).ok_or_else(failed)?;
-        self.users.get(&ticket.user).filter(|user| user.is_active(now)).ok_or_else(failed)?;
-        if !is_get && csrf != Some(ticket.csrf.as_str()) {
-            return Err(Refusal::unauthenticated("Permission denied - invalid csrf token"));
-        }
-        Ok(Principal { user: ticket.user.clone(), token: None })
-    }
-
     /// The privileges of a role.
     pub(crate) fn role(&self, name: &str) -> Option<BTreeSet<String>> {
         self.roles.get(name).cloned().or_else(|| roles::built_in(name, self.version))
@@ -332,86 +221,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A user `u@pve` with a separated token `t1` and a full one `t2`.
-    fn world(grants: &[(&str, &str, &str, bool)]) -> State {
-        let mut state = State::default();
-        let token = |separated| Token { secret: "s".into(), separated, ..Token::default() };
-        let tokens =
-            BTreeMap::from([("t1".to_owned(), token(true)), ("t2".to_owned(), token(false))]);
-        state.access.users.insert("u@pve".to_owned(), User { tokens, ..User::default() });
-        state.access.roles.insert("Audit".to_owned(), BTreeSet::from(["VM.Audit".to_owned()]));
-        state.access.roles.insert("Clone".to_owned(), BTreeSet::from(["VM.Clone".to_owned()]));
-        for (path, to, role, propagates) in grants {
-            let grant = Grant { path: (*path).into(), to: (*to).into(), role: (*role).into() };
-            state.access.grants.insert(grant, *propagates);
-        }
-        state.pools.insert(
-            "p".to_owned(),
-            super::super::state::Pool { vms: [100].into(), ..Default::default() },
-        );
-        state
-    }
-
-    #[test]
-    fn a_grant_holds_below_its_path_unless_it_does_not_propagate_or_a_nearer_one_replaces_it() {
-        let user = Principal::parse("u@pve");
-        let state = world(&[("/vms", "u@pve", "Audit", true)]);
-        assert!(state.may(&user, "/vms/7", "VM.Audit"));
-        let state = world(&[("/vms", "u@pve", "Audit", false)]);
-        assert!(!state.may(&user, "/vms/7", "VM.Audit"));
-        let state = world(&[("/vms", "u@pve", "Audit", true), ("/vms/7", "u@pve", "Clone", true)]);
-        assert!(!state.may(&user, "/vms/7", "VM.Audit"));
-        assert!(state.may(&user, "/vms/8", "VM.Audit"));
-        let state = world(&[("/", "u@pve", "Audit", true), ("/vms/7", "u@pve", "NoAccess", true)]);
-        assert!(!state.may(&user, "/vms/7", "VM.Audit"));
-    }
-
-    #[test]
-    fn a_separated_token_has_only_what_both_it_and_its_user_have() {
-        let (separated, full) = (Principal::parse("u@pve!t1"), Principal::parse("u@pve!t2"));
-        let state =
-            world(&[("/vms/7", "u@pve", "Audit", true), ("/vms/7", "u@pve!t1", "Clone", true)]);
-        assert!(!state.may(&separated, "/vms/7", "VM.Audit"));
-        assert!(!state.may(&separated, "/vms/7", "VM.Clone"));
-        assert!(state.may(&full, "/vms/7", "VM.Audit"));
-        let state =
-            world(&[("/vms/7", "u@pve", "Audit", true), ("/vms/7", "u@pve!t1", "Audit", true)]);
-        assert!(state.may(&separated, "/vms/7", "VM.Audit"));
-    }
-
-    #[test]
-    fn members_of_a_pool_inherit_its_rights_without_propagation() {
-        let user = Principal::parse("u@pve");
-        let state = world(&[("/pool/p", "u@pve", "Audit", true)]);
-        assert_eq!(
-            state.privileges(&user, "/vms/100"),
-            Privileges::from([("VM.Audit".to_owned(), false)])
-        );
-        assert!(!state.may(&user, "/vms/101", "VM.Audit"));
-    }
-
-    #[test]
-    fn a_group_gives_what_is_not_granted_to_its_member_itself() {
-        let user = Principal::parse("u@pve");
-        let mut state = world(&[("/vms", "@g", "Clone", true), ("/vms/7", "u@pve", "Audit", true)]);
-        assert!(!state.may(&user, "/vms/8", "VM.Clone"));
-        let members = BTreeSet::from(["u@pve".to_owned()]);
-        state.access.groups.insert("g".to_owned(), Group { members, ..Group::default() });
-        assert!(state.may(&user, "/vms/8", "VM.Clone"));
-        assert!(!state.may(&user, "/vms/7", "VM.Clone"));
-    }
-
-    #[test]
-    fn every_failure_of_a_token_looks_the_same() {
-        let access = world(&[]).access;
-        let by_token = |value: &str| access.by_token(value, 0).map(|who| who.id());
-        assert_eq!(by_token("u@pve!t1=s").as_deref(), Some("u@pve!t1"));
-        assert_eq!(by_token("u%40pve!t1=s;more").as_deref(), Some("u@pve!t1"));
-        for bad in ["u@pve!t1=x", "u@pve!none=s", "x@pve!t1=s", "garbage"] {
-            assert_eq!(by_token(bad), None, "{bad}");
-        }
-    }
-}
+mod tests;
