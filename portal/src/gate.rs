@@ -23,6 +23,9 @@ use crate::store::environments::Environment;
 use crate::store::grants::Standing;
 use crate::{App, answer, metrics};
 
+/// What a part of a path that is a secret itself is called in the table of routes.
+const SECRET: &str = "secret";
+
 /// A request's number: in the log, the audit log and the answer.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
@@ -31,8 +34,8 @@ pub struct RequestId(pub String);
 #[derive(Debug, Clone)]
 pub struct From(pub String);
 
-/// Marks an answer that may hold a secret: a link, a key, a kubeconfig, a state. It is never compressed: its length would tell
-/// of the secret to whoever can choose what stands beside it (BREACH).
+/// Marks an answer that may hold a secret, or is about one: a link and the page behind it, a key, a kubeconfig, a state. It is
+/// never compressed: its length would tell of the secret to whoever can choose what stands beside it (BREACH).
 #[derive(Debug, Clone, Copy)]
 pub struct Confidential;
 
@@ -93,7 +96,8 @@ async fn serve(
     tracing::info!(request = id.0, %method, route, status, ms = took.as_millis(), who, from = from.0, "served");
     metrics::served(&method, route, status, took);
     let mut response = answer::finish(&app, &asked, actor.clone(), &id, response);
-    if !method.is_safe() || action == Action::ReadState {
+    let names_secret = params.iter().any(|(name, _)| name == SECRET);
+    if !method.is_safe() || names_secret || action == Action::ReadState {
         response.extensions_mut().insert(Confidential);
     }
     response
@@ -209,7 +213,7 @@ impl std::convert::From<Standing> for About {
 
 /// The first thing that the path names, for the audit log. A secret in a path is named by its place only.
 fn named(params: &RawPathParams) -> Target {
-    let first = params.iter().find(|(name, _)| *name != "secret");
+    let first = params.iter().find(|(name, _)| *name != SECRET);
     first.map_or_else(Target::default, |(name, value)| Target {
         kind: name.to_owned(),
         id: value.chars().take(64).collect(),

@@ -3,6 +3,7 @@
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
+use kubesmith_portal::people::accounts;
 use kubesmith_portal::rights::{Action, Level, Role};
 use kubesmith_portal::routes;
 use serde_json::json;
@@ -91,8 +92,7 @@ async fn what_people_type_is_a_name_or_refused_and_never_hcl() {
 async fn a_session_is_a_cookie_of_this_site_and_stands_in_no_address() {
     let world = World::new().await;
     let sam = world.person("sam", Role::Developer).await;
-    let link =
-        kubesmith_portal::people::accounts::link_for(&world.app, &sam.id).await.expect("a link");
+    let link = accounts::link_for(&world.app, &sam.id).await.expect("a link");
     let path = link.url.strip_prefix("https://kubesmith.example.edu").expect("a path");
     let form = [("password", PASSWORD), ("again", PASSWORD)];
     let signed_in = world.post_as(&Proof::Nothing, path, &form).await;
@@ -179,8 +179,7 @@ async fn a_new_site_has_no_account_and_no_default_password() {
 async fn the_database_holds_no_secret_in_clear() {
     let world = World::new().await;
     let admin = world.person("root", Role::Admin).await;
-    let link =
-        kubesmith_portal::people::accounts::link_for(&world.app, &admin.id).await.expect("a link");
+    let link = accounts::link_for(&world.app, &admin.id).await.expect("a link");
     let secret = link.url.rsplit('/').next().expect("a secret").to_owned();
     let path = format!("/link/{secret}");
     let signed_in =
@@ -287,6 +286,8 @@ async fn pages_are_compressed_and_secrets_are_not() {
     let course = world.environment("course").await;
     let cluster = world.cluster("demo", &course, &admin.id).await;
     let link = format!("/people/{}/link", sam.id);
+    let behind = accounts::link_for(&world.app, &sam.id).await.expect("a link").url;
+    let behind = behind.strip_prefix(&world.app.config.origin()).expect("of this portal");
     let key = "label=CI&scopes=audit%3Aread&days=7";
     let state = format!("/api/v1/clusters/{cluster}/state");
     let folder = world.app.config.workspaces().join(cluster.as_str()).join("state");
@@ -295,6 +296,7 @@ async fn pages_are_compressed_and_secrets_are_not() {
     for (method, path, form, compressed) in [
         (Method::GET, "/", "", true),
         (Method::GET, "/api/v1/openapi.json", "", true),
+        (Method::GET, behind, "", false),
         (Method::POST, link.as_str(), "", false),
         (Method::POST, "/profile/keys", key, false),
         (Method::GET, state.as_str(), "", false),
