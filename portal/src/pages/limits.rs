@@ -12,6 +12,7 @@ use crate::error::{Error, Field, Result};
 use crate::extract::Form;
 use crate::quota::{self, Gauge, Limit, Scope};
 use crate::rights::Actor;
+use crate::store::quotas::Holder;
 use crate::ui::{Ui, done, errors};
 
 /// A quota as bars. What is not limited has none.
@@ -140,20 +141,16 @@ async fn page(
             false,
         ),
     ];
-    let own = store.limited(Scope::Environment).await?;
+    let environments = store.holders(Scope::Environment).await?;
     for environment in store.environments_for(actor).await? {
-        let gauge = store.gauge(Scope::Environment, environment.id.as_str()).await?;
-        let own = own.iter().any(|id| id == environment.id.as_str());
-        if own || gauge.held.clusters > 0 {
-            rows.push(held(&gauge, &environment.name, &environment.title, own, true));
+        if let Some(Holder { gauge, own }) = environments.get(environment.id.as_str()) {
+            rows.push(held(gauge, &environment.name, &environment.title, *own, true));
         }
     }
-    let own = store.limited(Scope::Person).await?;
+    let people = store.holders(Scope::Person).await?;
     for person in store.people().await? {
-        let gauge = store.gauge(Scope::Person, person.id.as_str()).await?;
-        let own = own.iter().any(|id| id == person.id.as_str());
-        if own || gauge.held.clusters > 0 {
-            rows.push(held(&gauge, &person.login, &person.name, own, true));
+        if let Some(Holder { gauge, own }) = people.get(person.id.as_str()) {
+            rows.push(held(gauge, &person.login, &person.name, *own, true));
         }
     }
     let with = json!({

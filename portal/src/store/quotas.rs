@@ -1,10 +1,21 @@
 //! How much may be held, and what is held of it. Reservations change only in the transaction that queues or ends a run.
 
+use std::collections::{HashMap, HashSet};
+
 use sqlx::{FromRow, Sqlite, SqliteConnection, Transaction};
 
 use crate::ids::{ClusterId, EnvironmentId, PersonId};
 use crate::quota::{Amount, Gauge, Limit, Scope};
 use crate::store::{Result, Store};
+
+/// Somebody's quota, or an environment's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The limit that counts, and what is held of it.
+    pub gauge: Gauge,
+    /// Whether the limit is one of their own.
+    pub own: bool,
+}
 
 #[derive(FromRow)]
 struct Numbers {
@@ -13,6 +24,14 @@ struct Numbers {
     cores: Option<i64>,
     memory_mib: Option<i64>,
     disk_gib: Option<i64>,
+}
+
+/// The numbers of one of many.
+#[derive(FromRow)]
+struct Of {
+    id: String,
+    #[sqlx(flatten)]
+    numbers: Numbers,
 }
 
 impl From<Numbers> for Amount {
@@ -96,12 +115,21 @@ impl Store {
         gauge(&mut connection, scope, id).await
     }
 
-    /// The ids of people or environments that have a limit of their own.
-    pub async fn limited(&self, scope: Scope) -> Result<Vec<String>> {
-        sqlx::query_scalar("SELECT id FROM quotas WHERE scope = ? AND id <> '' ORDER BY id")
-            .bind(scope.as_str())
-            .fetch_all(self.read())
-            .await
+    /// By their ids, all people or environments that hold something or have a limit of their own: two queries, however many
+    /// there are. Who is not among them holds nothing of what everybody may.
+    pub async fn holders(&self, scope: Scope) -> Result<HashMap<String, Holder>> {
+        let mut connection = self.read().acquire().await?;
+        let mut held = held_by(&mut connection, scope).await?;
+        let mut limits = limits(&mut connection, scope).await?;
+        let default = limits.remove("").unwrap_or_default();
+        let ids: HashSet<String> = held.keys().chain(limits.keys()).cloned().collect();
+        let holder = |id: String| {
+            let own = limits.get(&id).copied();
+            let held = held.remove(&id).unwrap_or_default();
+            let gauge = Gauge { scope, limit: own.unwrap_or(default), held, after: held };
+            (id, Holder { gauge, own: own.is_some() })
+        };
+        Ok(ids.into_iter().map(holder).collect())
     }
 
     /// What a cluster holds from now on.
@@ -205,6 +233,35 @@ async fn held(
     let query = sqlx::query_as::<_, Numbers>(sqlx::AssertSqlSafe(query));
     let query = if let Some(bound) = bound { query.bind(bound) } else { query };
     Ok(query.fetch_one(connection).await?.into())
+}
+
+/// What each holds who holds something.
+async fn held_by(
+    connection: &mut SqliteConnection,
+    scope: Scope,
+) -> Result<HashMap<String, Amount>> {
+    let holder = match scope {
+        Scope::Person => "person",
+        Scope::Environment => "environment",
+        Scope::Site => "''",
+    };
+    let query = format!(
+        "SELECT {holder} AS id, COUNT(*) AS clusters, SUM(machines) AS machines, SUM(cores) AS cores,
+                SUM(memory_mib) AS memory_mib, SUM(disk_gib) AS disk_gib FROM reservations GROUP BY 1"
+    );
+    let rows: Vec<Of> = sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(|of| (of.id, of.numbers.into())).collect())
+}
+
+/// What was set, by whose it is; the default's is nobody's.
+async fn limits(connection: &mut SqliteConnection, scope: Scope) -> Result<HashMap<String, Limit>> {
+    let rows: Vec<Of> = sqlx::query_as(
+        "SELECT id, clusters, machines, cores, memory_mib, disk_gib FROM quotas WHERE scope = ?",
+    )
+    .bind(scope.as_str())
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|of| (of.id, of.numbers.into())).collect())
 }
 
 async fn limit(connection: &mut SqliteConnection, scope: Scope, id: &str) -> Result<Limit> {

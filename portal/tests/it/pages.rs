@@ -227,6 +227,48 @@ async fn limits_are_set_seen_and_taken_away() {
     assert!(!page.body.contains("12 / 16"), "{}", page.body);
 }
 
+/// Whoever holds something or has a limit of their own has a row; the others would only make it longer.
+#[tokio::test]
+async fn the_table_of_limits_has_a_row_for_each_with_something_to_say() {
+    let course = Course::new().await;
+    let admin = course.world.person("root", Role::Admin).await;
+    course.world.environment("idle").await;
+    course.world.environment("limited").await;
+    run_of(&course.ask_for("demo", "one").await);
+    for form in [
+        [("scope", "person"), ("of", ""), ("clusters", "2")],
+        [("scope", "person"), ("of", "kim"), ("memory_gib", "16")],
+        [("scope", "environment"), ("of", ""), ("cores", "40")],
+        [("scope", "environment"), ("of", "limited"), ("machines", "9")],
+        [("scope", "site"), ("of", ""), ("disk_gib", "900")],
+    ] {
+        let set = course.world.post_as(&admin.proof, "/limits", &form).await;
+        assert_eq!(set.status, StatusCode::SEE_OTHER, "{}", set.body);
+    }
+    let page = course.world.get_as(&admin.proof, "/limits").await;
+    let table = page.body.split("<tbody>").nth(1).and_then(|rest| rest.split("</tbody>").next());
+    let rows: Vec<_> = table.expect("a table").split("</tr>").map(words).collect();
+    assert_eq!(
+        rows,
+        [
+            "Everybody together 1 3 6 12 60 / 900",
+            "Each person, unless said otherwise 2 – – – –",
+            "Each environment, unless said otherwise – – 40 – –",
+            "Course k8s-101 k8s-101 1 3 6 / 40 12 60",
+            "Course limited limited own limit 0 0 / 9 0 0 0",
+            "kim of the tests kim own limit 0 0 0 0 / 16 0",
+            "sam of the tests sam 1 / 2 3 6 12 60",
+            "",
+        ]
+    );
+}
+
+/// What of a piece of a page is read: the words between its tags.
+fn words(html: &str) -> String {
+    let texts = html.split('<').map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text));
+    texts.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
 #[tokio::test]
 async fn an_administrator_is_told_what_to_do_first() {
     let world = World::new().await;
