@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use serde_json::{Value, json};
 
-use super::site::{Key, Site};
+use super::{api::Key, site::Site};
 use crate::world::text;
 
 /// A cluster with a student who may use it, and no more.

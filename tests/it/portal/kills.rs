@@ -12,7 +12,7 @@ use kubesmith_spec::events::Phase;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::site::{Key, PATIENCE, Site};
+use super::{api::Key, clusters::PATIENCE, site::Site};
 use Victim::{Everything, Portal, Provider, Terraform};
 
 /// Who is killed.

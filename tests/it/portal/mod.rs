@@ -1,6 +1,8 @@
 //! The portal as it is used: the real program, in a lab, with the real Terraform and provider behind it.
 
+mod api;
 mod browser;
+mod clusters;
 mod description;
 mod inside;
 mod journey;

@@ -7,7 +7,11 @@ use std::{
 
 use serde_json::Value;
 
-use super::site::{ADDRESS, Key, PATIENCE, Site};
+use super::{
+    api::Key,
+    clusters::PATIENCE,
+    site::{ADDRESS, Site},
+};
 use crate::world::text;
 
 impl Site {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::site::{Key, Site};
+use super::{api::Key, site::Site};
 
 #[test]
 fn a_run_is_cancelled_in_order_then_by_force_and_trying_again_finishes_what_was_begun() {
