@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::kube::Kube;
 use crate::people::attempts::Attempts;
 use crate::people::passwords::Passwords;
+use crate::places::Places;
 use crate::runs::{Runs, stream};
 use crate::store::Store;
 use crate::terraform::command::Terraform;
@@ -39,6 +40,8 @@ pub struct Parts {
     pub runs: Runs,
     /// The streams that watch them.
     pub streams: stream::Open,
+    /// Room for requests.
+    pub places: Places,
     /// The requests that are being served, whether or not their clients still wait.
     pub requests: TaskTracker,
     /// Cancelled first when the portal is to end: no run is started any more, and those that work are asked to stop.
@@ -59,6 +62,7 @@ impl App {
             terraform: Terraform::of(&config)?,
             runs: Runs::default(),
             streams: stream::Open::default(),
+            places: Places::new(config.parallel_requests),
             requests: TaskTracker::new(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),

@@ -29,6 +29,9 @@ pub struct Config {
     /// Proxies whose `X-Forwarded-For` is believed.
     #[serde(default)]
     pub trusted_proxies: Vec<IpAddr>,
+    /// How many requests are served at once.
+    #[serde(default = "parallel_requests")]
+    pub parallel_requests: usize,
     /// Sessions and keys.
     #[serde(default)]
     pub people: People,
@@ -105,6 +108,10 @@ pub struct Terraform {
     pub parallel_runs: usize,
 }
 
+fn parallel_requests() -> usize {
+    500
+}
+
 fn terraform() -> PathBuf {
     "terraform".into()
 }
@@ -134,6 +141,10 @@ impl Config {
         ensure!(
             config.is_https() || config.is_local(),
             "public_url: plain http is only for localhost; people's passwords need https, which a proxy in front can bring"
+        );
+        ensure!(
+            (1..=100_000).contains(&config.parallel_requests),
+            "parallel_requests: from 1 to 100000"
         );
         ensure!(config.terraform.parallel_runs > 0, "terraform.parallel_runs: at least 1");
         catalogue::problems(&config.templates)
@@ -194,6 +205,8 @@ mod tests {
         let config = Config::parse(COMMENTED).expect("valid");
         assert!(config.is_https());
         assert_eq!(config.people.key_days_max, People::default().key_days_max);
+        let places = format!("\n# parallel_requests = {}\n", config.parallel_requests);
+        assert!(COMMENTED.contains(&places), "{places}");
     }
 
     #[test]

@@ -85,9 +85,14 @@ impl Error {
 
     /// 429: too often.
     pub fn too_many(detail: impl Into<String>, retry_after: u64) -> Self {
-        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", detail);
-        error.0.retry_after = Some(retry_after);
-        error
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", detail).again_in(retry_after)
+    }
+
+    /// The same, with when to ask again, in seconds.
+    #[must_use]
+    pub fn again_in(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
     }
 
     /// 500: our fault. The cause goes to the log only.

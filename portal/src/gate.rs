@@ -26,6 +26,9 @@ use crate::{App, answer, metrics};
 /// What a part of a path that is a secret itself is called in the table of routes.
 const SECRET: &str = "secret";
 
+/// Whoever watches the portal is answered also when it is full.
+const WATCHED: [&str; 2] = ["/healthz", "/readyz"];
+
 /// A request's number: in the log, the audit log and the answer.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
@@ -51,14 +54,30 @@ pub struct About {
 /// Stands before every handler. The route's action comes with the state.
 ///
 /// What was begun is done to its end also when its client hangs up: nothing is left half made, and its row in the audit log
-/// gets its result.
+/// gets its result. That long it keeps its place; what of an answer is sent later, as a stream, takes none.
 pub async fn pass(
     State((app, route, action)): State<(App, &'static str, Action)>,
     params: RawPathParams,
     request: Request,
     next: Next,
 ) -> Response {
-    let serving = app.requests.spawn(serve(app.clone(), route, action, params, request, next));
+    let place = if WATCHED.contains(&route) {
+        None
+    } else {
+        match app.places.enter() {
+            Ok(place) => Some(place),
+            Err(full) => {
+                metrics::answered(request.method(), route, full.problem().status.as_u16());
+                return full.into_response();
+            }
+        }
+    };
+    let served = serve(app.clone(), route, action, params, request, next);
+    let serving = app.requests.spawn(async move {
+        let response = served.await;
+        drop(place);
+        response
+    });
     match serving.await {
         Ok(response) => response,
         Err(ended) => match ended.try_into_panic() {

@@ -20,6 +20,7 @@ pub mod kube;
 pub mod metrics;
 pub mod pages;
 pub mod people;
+pub mod places;
 pub mod quota;
 pub mod rights;
 pub mod routes;

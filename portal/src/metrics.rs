@@ -42,11 +42,16 @@ pub async fn serve(
 
 /// One request was served. `route` is the path with its parameters in braces.
 pub fn served(method: &Method, route: &'static str, status: u16, took: Duration) {
+    answered(method, route, status);
+    histogram!("kubesmith_portal_request_seconds", "route" => route).record(took.as_secs_f64());
+}
+
+/// One request was answered, served or not.
+pub fn answered(method: &Method, route: &'static str, status: u16) {
     let labels = [
         ("method", method.to_string()),
         ("route", route.to_owned()),
         ("status", status.to_string()),
     ];
     counter!("kubesmith_portal_requests_total", &labels).increment(1);
-    histogram!("kubesmith_portal_request_seconds", "route" => route).record(took.as_secs_f64());
 }

@@ -17,6 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::answer::{self, Asked};
 use crate::config::Config;
@@ -29,6 +30,9 @@ use crate::{App, Error, metrics, routes, store};
 
 /// The most that a body may hold; routes that take more say so themselves.
 const BODY: usize = 64 * 1024;
+
+/// A body of which nothing more comes for so long is given up, and with it the place of its request.
+const STALLED: Duration = Duration::from_mins(1);
 
 /// How long requests that are being served may still take when the portal is asked to end.
 const LEAVE: Duration = Duration::from_secs(20);
@@ -157,6 +161,7 @@ pub fn router(app: &App) -> Router {
         .layer(CatchPanicLayer::custom(|_| Error::internal("a handler panicked").into_response()))
         .layer(compression())
         .layer(from_fn_with_state(app.clone(), dress))
+        .layer(RequestBodyTimeoutLayer::new(STALLED))
 }
 
 /// Quick rather than small: pages are made anew for each request. Streams are left as they are.

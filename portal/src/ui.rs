@@ -187,6 +187,7 @@ impl Ui {
             StatusCode::UNAUTHORIZED => "Not signed in",
             StatusCode::TOO_MANY_REQUESTS => "Too often",
             StatusCode::CONFLICT => "Not possible now",
+            StatusCode::SERVICE_UNAVAILABLE => "Busy",
             status if status.is_server_error() => "Something went wrong",
             _ => "That didn't work",
         };

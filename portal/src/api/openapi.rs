@@ -63,6 +63,9 @@ pub enum Problems {
     /// Too often.
     #[response(status = 429, content_type = "application/problem+json")]
     TooMany(#[to_schema] Problem),
+    /// The portal has as much to do as it can.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Full(#[to_schema] Problem),
 }
 
 /// What a request with a document may be answered with besides.
@@ -91,7 +94,7 @@ pub enum ClusterProblems {
     /// The cluster can't be reached, or refused.
     #[response(status = 502, content_type = "application/problem+json")]
     Unreachable(#[to_schema] Problem),
-    /// The cluster is busy with other requests.
+    /// The cluster is busy with other requests, or the portal is.
     #[response(status = 503, content_type = "application/problem+json")]
     Busy(#[to_schema] Problem),
     /// The cluster did not answer in time.

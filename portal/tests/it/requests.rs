@@ -3,12 +3,13 @@
 use axum::body::Body;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::{Method, Request, StatusCode};
 use kubesmith_portal::rights::{Action, Role};
 use kubesmith_portal::store::idempotency::Before;
 use kubesmith_portal::{gate, serve};
 use serde_json::json;
+use tokio::sync::oneshot;
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -66,6 +67,55 @@ async fn of_many_who_change_one_cluster_at_once_exactly_one_does() {
         assert_eq!(answer.status, StatusCode::CONFLICT, "{}", answer.body);
         assert_eq!(answer.json()["code"], "busy", "{}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn a_portal_that_is_full_says_so_and_tells_that_it_lives() {
+    let world = World::with(|config| config.parallel_requests = 1).await;
+    let admin = world.person("root", Role::Admin).await;
+    let (rest, body) = oneshot::channel::<String>();
+    let body = Body::from_stream(stream::once(body));
+    let mut slow = request(Method::POST, "/api/v1/environments", &admin.proof, body);
+    slow.headers_mut().insert("content-type", "application/json".parse().expect("a value"));
+    assert!(world.send(slow).now_or_never().is_none(), "hangs up, and its work goes on");
+
+    let page = world.get_as(&admin.proof, "/").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{}", page.body);
+    assert_eq!(page.header("retry-after"), "2");
+    assert!(page.body.contains("<h1>Busy") && page.body.contains("Try again"), "{}", page.body);
+    let problem = world.get_as(&admin.proof, "/api/v1/me").await;
+    assert_eq!(problem.status, StatusCode::SERVICE_UNAVAILABLE, "{}", problem.body);
+    assert_eq!(problem.header("retry-after"), "2");
+    assert_eq!(problem.header("content-type"), "application/problem+json");
+    assert_eq!(problem.json()["code"], "full");
+    assert_eq!(world.get("/healthz").await.body, "alive\n");
+    assert_eq!(world.get("/readyz").await.body, "ready\n");
+
+    let wish = json!({"name": "late", "title": "Late", "kind": "course", "bridge": "vmbr0", "address_pool": "lab"});
+    rest.send(wish.to_string()).expect("still waited for");
+    world.app.requests.close();
+    world.app.requests.wait().await;
+    let made = world.get_as(&admin.proof, "/api/v1/environments").await;
+    assert_eq!(made.json()[0]["name"], "late", "{}", made.body);
+}
+
+#[tokio::test]
+async fn whoever_watches_a_run_takes_no_place() {
+    let world = World::with(|config| config.parallel_requests = 1).await;
+    let admin = world.person("root", Role::Admin).await;
+    let course = world.environment("course").await;
+    let form = json!({"name": "demo", "template": "ubuntu", "size": "small"});
+    let path = format!("/api/v1/environments/{course}/clusters");
+    let made = world.json_as(&admin.proof, Method::POST, &path, &form).await.json();
+    let live = format!("/runs/{}/live", made["run"].as_str().expect("a run"));
+    let watching = world.response(request(Method::GET, &live, &admin.proof, Body::empty())).await;
+    assert_eq!(watching.status(), StatusCode::OK);
+    let mut events = watching.into_body().into_data_stream();
+    events.next().await.expect("an event").expect("whole");
+
+    let home = world.get_as(&admin.proof, "/").await;
+    assert_eq!(home.status, StatusCode::OK, "{}", home.body);
+    assert!(events.next().now_or_never().is_none(), "the stream is still open");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use kubesmith_portal::config::Config;
 use kubesmith_portal::ids::{ClusterId, EnvironmentId, PersonId};
@@ -81,14 +81,26 @@ pub(crate) fn mirror(folder: &TempDir) -> std::path::PathBuf {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// One that is configured in another way.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = TempDir::new().expect("a folder");
-        Self::open(folder).await
+        let mut config = config(&folder);
+        change(&mut config);
+        Self::start(folder, config).await
     }
 
     pub(crate) async fn open(folder: TempDir) -> Self {
+        let config = config(&folder);
+        Self::start(folder, config).await
+    }
+
+    async fn start(folder: TempDir, config: Config) -> Self {
         // Shown with a test that fails.
         let _ = tracing_subscriber::fmt().with_env_filter("warn").with_test_writer().try_init();
-        let app = App::open(config(&folder)).await.expect("opened");
+        let app = App::open(config).await.expect("opened");
         let router = serve::router(&app);
         Self { app, folder, router }
     }
@@ -190,9 +202,13 @@ impl World {
         self.try_execute(sql).await.expect("executed");
     }
 
+    /// An answer whose body is still to come.
+    pub(crate) async fn response(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.expect("infallible")
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("infallible");
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.response(request).await.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
         Answer {
             status: parts.status,
