@@ -1,4 +1,4 @@
-//! What to do next, decided from what should be and what is. Pure: no clock, no network, no chance.
+//! PURE: what to do next, decided from what should be and what is. No clock, no network, no chance.
 //!
 //! Returns the steps of the earliest unfinished phase. A machine's own steps, from clone to first SSH
 //! answer, are one chain, because machines do not wait for each other until Ansible needs them all.

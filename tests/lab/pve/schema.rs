@@ -107,7 +107,7 @@ impl Kind {
     }
 }
 
-/// Which privilege a configuration key needs; `config::authorize` makes the checks.
+/// Which privilege a configuration key needs; `privileges.rs` makes the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Needs {
