@@ -3,17 +3,19 @@
 
 use std::{
     os::unix::fs::PermissionsExt as _,
+    path::Path,
     time::{Duration, Instant},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     hcl,
-    world::{Machine, Needs, Workspace, World, world},
+    world::{Machine, Needs, Playbooks, Workspace, World, world},
 };
 
 const CLUSTER: &str = "kubesmith_cluster.demo";
+const CONTROL_PLANE: Machine = Machine { vmid: 19201, name: "demo-cp-1", address: "10.40.19.201" };
 
 #[test]
 fn a_cluster_of_kubernetes_own_programs_is_made_scaled_and_destroyed() {
@@ -41,7 +43,7 @@ fn a_cluster_of_kubernetes_own_programs_is_made_scaled_and_destroyed() {
             &["get", "pods", "-A", "-o", "jsonpath={.items[*].spec.containers[*].image}"],
         );
         assert!(images.split(' ').all(|image| image.starts_with("kubesmith.invalid/")), "{images}");
-        certificates_and_backup(&world, workspace);
+        certificates_and_backups(&world, workspace);
     });
     pool.destroy();
     world.assert_empty();
@@ -52,11 +54,11 @@ fn a_cluster_of_kubernetes_own_programs_is_made_scaled_and_destroyed() {
 }
 
 /// The playbooks that people run by hand on a cluster that lives.
-fn certificates_and_backup(world: &World, workspace: &Workspace<'_>) {
+fn certificates_and_backups(world: &World, workspace: &Workspace<'_>) {
     let attributes = workspace.attributes(CLUSTER);
     let key = attributes["ssh_private_key"].as_str().expect("a key");
     let by_hand = world.playbooks_with(key);
-    let machine = Machine { vmid: 19201, name: "demo-cp-1", address: "10.40.19.201" };
+    let machine = CONTROL_PLANE;
     let groups = [("control_plane", &[machine][..])];
     let mut inputs = json!({"cluster_name": "demo", "api_endpoint": "10.40.19.201:6443"});
 
@@ -75,6 +77,15 @@ fn certificates_and_backup(world: &World, workspace: &Workspace<'_>) {
     let again = by_hand.play("certificates.yml", &groups, &inputs).must();
     assert_eq!(again.changed(), 0, "{}", again.text);
 
+    snapshots(world, workspace, &by_hand, inputs);
+}
+
+/// etcd is backed up and restored: what was lost is there again, what came later is not.
+fn snapshots(world: &World, workspace: &Workspace<'_>, by_hand: &Playbooks<'_>, mut inputs: Value) {
+    let machine = CONTROL_PLANE;
+    let groups = [("control_plane", &[machine][..])];
+    let kubectl = |arguments: &[&str]| workspace.kubectl(CLUSTER, arguments);
+    kubectl(&["create", "configmap", "lost", "--from-literal=by=mistake"]);
     by_hand.play("etcd_backup.yml", &groups, &inputs).must();
     let fetched = std::fs::read_dir(by_hand.artifacts()).expect("artifacts").flatten();
     let snapshots: Vec<_> = fetched
@@ -84,6 +95,57 @@ fn certificates_and_backup(world: &World, workspace: &Workspace<'_>) {
     let about = snapshots[0].metadata().expect("a file");
     assert_eq!(about.permissions().mode() & 0o777, 0o600, "it holds every Secret");
     assert!(about.len() > 1 << 16, "{} bytes", about.len());
+
+    kubectl(&["delete", "configmap", "lost"]);
+    kubectl(&["create", "configmap", "later", "--from-literal=than=the-snapshot"]);
+    let workers = [
+        Machine { vmid: 19202, name: "demo-worker-1", address: "10.40.19.202" },
+        Machine { vmid: 19203, name: "demo-worker-2", address: "10.40.19.203" },
+    ];
+    let groups = [groups[0], ("worker", &workers)];
+    let snapshot = snapshots[0].path();
+    let refused = |file: &Path, why: &str| {
+        let mut inputs = inputs.clone();
+        inputs["control_plane_etcd_snapshot"] = json!(file);
+        let played = by_hand.play("etcd_restore.yml", &groups, &inputs);
+        assert!(!played.ok && played.text.contains(why), "{}", played.text);
+    };
+    let copy = |name: &str, bytes: &[u8]| {
+        let file = by_hand.artifacts().join(name);
+        std::fs::write(&file, bytes).expect("a copy");
+        file
+    };
+    let whole = std::fs::read(&snapshot).expect("a snapshot");
+    refused(&copy("etcd-other-1.db", &whole), "is not a snapshot of demo");
+    refused(
+        &copy("etcd-demo-half.db", &whole[..whole.len() / 2]),
+        "nothing was changed, for etcd cannot read",
+    );
+    assert!(kubectl(&["get", "configmaps"]).contains("later"), "it still runs as before");
+
+    inputs["control_plane_etcd_snapshot"] = json!(snapshot);
+    let is_back = || {
+        by_hand.play("etcd_restore.yml", &groups, &inputs).must();
+        let held = kubectl(&["get", "configmaps"]);
+        assert!(held.contains("lost") && !held.contains("later"), "{held}");
+    };
+    is_back();
+    // Once more, from the same snapshot; and cut off when the control plane is about to stop.
+    kubectl(&["create", "configmap", "later", "--from-literal=than=the-restore"]);
+    let cut_off = by_hand.start("etcd_restore.yml", &groups, &inputs);
+    let (status, _) = world.root(
+        machine,
+        "for _ in {1..1200}; do
+             [ -d /etc/kubernetes/manifests-while-etcd-is-restored ] && exec pkill -KILL -f '^bash -s$'
+             sleep 0.1
+         done",
+    );
+    let (ok, text) = cut_off.finish();
+    assert!(status == Some(0) && !ok, "it was cut off: {status:?}\n{text}");
+    is_back();
+    let (_, left) = world
+        .root(machine, "ls -d /var/lib/etcd-replaced-*/member /etc/kubernetes/manifests/etcd.yaml");
+    assert_eq!(left.lines().count(), 3, "what it held before is kept: {left}");
 }
 
 /// 1+2, then 3 workers, then 1, then nothing; how long each step took.
