@@ -160,9 +160,10 @@ fn tree(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// The kernel lets go of a folder a moment after its last process, so a refusal is tried again for a second.
+/// The kernel lets go of a folder a moment after its last process, on a busy machine a long one, so a refusal is tried again
+/// for ten seconds.
 async fn remove_tree(folder: &Path) {
-    for _ in 0..50 {
+    for _ in 0..500 {
         for folder in tree(folder) {
             let _ = fs::remove_dir(folder);
         }

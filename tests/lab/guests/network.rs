@@ -47,7 +47,11 @@ impl Network {
     pub async fn remove(id: &str) -> Result<()> {
         check_id(id)?;
         for namespace in namespaces(id) {
-            run("ip", ["netns", "delete", &namespace]).await?;
+            let removed = run("ip", ["netns", "delete", &namespace]).await;
+            // Whoever watched its guest may have removed it in this very moment.
+            if namespaces(id).contains(&namespace) {
+                removed?;
+            }
         }
         Ok(())
     }
