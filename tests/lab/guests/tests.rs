@@ -175,7 +175,12 @@ async fn guests_fail_on_request_and_a_lab_that_ended_badly_is_cleaned_up() {
     guests.ssh_refused(9201);
     guests.break_before_boot(9201, "echo broken > /etc/motd").unwrap();
     guests.start(request(9201, &lab.key)).await.unwrap();
-    guests.exec(9201, &["systemctl", "is-system-running", "--wait"]).await.unwrap();
+    // There may be no bus yet on which it could wait.
+    let booted = ["systemctl", "is-system-running", "--wait"];
+    while !matches!(
+        guests.exec(9201, &booted).await.unwrap().stdout.as_slice(),
+        b"running\n" | b"degraded\n"
+    ) {}
     let motd = guests.exec(9201, &["cat", "/etc/motd"]).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&motd.stdout), "broken\n");
     let refused = lab.ssh(9201, "true").await;
